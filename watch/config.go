@@ -1,0 +1,52 @@
+package watch
+
+import (
+	"fmt"
+	"log/slog"
+	"time"
+)
+
+// Config configures a Hub. The zero value works.
+type Config struct {
+	// OutboxResponses bounds what waits in a stream's outbox, in hand-overs:
+	// one is a run of events for all watches of the stream that share a range
+	// and options. 0 means 128. Control responses have room of their own.
+	OutboxResponses int
+	// OutboxBytes bounds the events that wait in a stream's outbox, in bytes
+	// of their keys and values. One revision always fits an empty outbox.
+	// 0 means 1 MiB.
+	OutboxBytes int64
+	// MaxResponseBytes bounds the events of one response, unless a single
+	// revision is larger. 0 means 1 MiB, which keeps the encoded response
+	// below the 1.5 MiB that etcd clients take by default.
+	MaxResponseBytes int
+	// MaxWatches bounds the watches of the hub, MaxWatchesPerStream those of
+	// one stream; 0 is no bound.
+	MaxWatches          int
+	MaxWatchesPerStream int
+	// ProgressInterval between periodic progress notifications; up to 10% is
+	// added at random. 0 means 10 min, and at least 100 ms is used.
+	ProgressInterval time.Duration
+	// Shards is the number of parts the streams are spread over, each with a
+	// dispatch and a catch-up goroutine of its own. 0 means one for every 4
+	// processors, at least 1.
+	Shards int
+	// Logger receives what an operator should know; nil means silence.
+	Logger *slog.Logger
+}
+
+const (
+	defaultOutboxResponses  = 128
+	defaultOutboxBytes      = 1 << 20
+	defaultMaxResponseBytes = 1 << 20
+	defaultProgressInterval = 10 * time.Minute
+	minProgressInterval     = 100 * time.Millisecond
+)
+
+func (c Config) validate() error {
+	if c.OutboxResponses < 0 || c.OutboxBytes < 0 || c.MaxResponseBytes < 0 || c.MaxWatches < 0 ||
+		c.MaxWatchesPerStream < 0 || c.Shards < 0 || c.ProgressInterval < 0 {
+		return fmt.Errorf("watch: a negative value in Config %+v; 0 is the default of every field", c)
+	}
+	return nil
+}
