@@ -6,32 +6,6 @@ import (
 	"log/slog"
 )
 
-// Space is a keyspace inside an engine. Its number is part of the bytes on
-// disk on engines that have one keyspace only (they use it as a key prefix),
-// its name on engines that have named ones (bbolt maps it to a bucket).
-type Space byte
-
-// The spaces of watchkv. Names are etcd's bucket names, so that an etcd bbolt
-// file opens as it is; numbers are ours and never change.
-const (
-	SpaceKey   Space = 1 // revision -> record
-	SpaceMeta  Space = 2 // compaction marks, format version, reserved ceiling
-	SpaceLease Space = 3 // lease id -> lease
-	SpaceAlarm Space = 4 // alarms raised
-)
-
-// SpaceInfo registers a Space with its name.
-type SpaceInfo struct {
-	Space Space
-	Name  string
-}
-
-// DefaultSpaces returns the spaces an engine registers when Options.Spaces is
-// nil.
-func DefaultSpaces() []SpaceInfo {
-	return []SpaceInfo{{SpaceKey, "key"}, {SpaceMeta, "meta"}, {SpaceLease, "lease"}, {SpaceAlarm, "alarm"}}
-}
-
 // Syncing says what an Apply waits for.
 type Syncing int
 
@@ -52,6 +26,9 @@ type Driver struct {
 	// Open opens the data at path, creating it unless Options.ReadOnly. An
 	// engine that keeps nothing on disk ignores path.
 	Open func(path string, o Options) (Engine, error)
+	// Restore writes what Backuper.Backup of the same engine wrote to path,
+	// where nothing may be yet, and opens it. Nil if the engine has no backup.
+	Restore func(ctx context.Context, path string, r io.Reader, o Options) (Engine, error)
 	// Volatile engines keep nothing: Close loses the data.
 	Volatile bool
 }
@@ -75,8 +52,9 @@ type Options struct {
 type Engine interface {
 	// Apply writes the batch, all or nothing, in the order of its operations.
 	// One caller at a time. The batch is the caller's again when Apply
-	// returns. Errors: ErrBatchTooLarge (nothing happened), ErrReadOnly,
-	// ErrClosed; any other error leaves the outcome unknown.
+	// returns. After ErrBatchTooLarge, ErrKeySize, ErrUnknownSpace,
+	// ErrReadOnly and ErrClosed nothing happened; any other error leaves the
+	// outcome unknown.
 	Apply(b *Batch, s Syncing) error
 	// View opens a frozen read that sees every Apply that returned before.
 	View() (View, error)

@@ -1,5 +1,11 @@
 package backend
 
+import "fmt"
+
+// MaxKeyBytes is the longest key a batch may carry: bbolt's bound, the
+// smallest of the engines'.
+const MaxKeyBytes = 32768
+
 // OpKind tells the operations of a Batch apart.
 type OpKind byte
 
@@ -54,6 +60,27 @@ func (b *Batch) Len() int { return len(b.ops) }
 // Size is what the batch weighs against Stats.MaxBatchBytes: key and value
 // bytes and a fixed overhead for each operation.
 func (b *Batch) Size() int64 { return b.size }
+
+// Check is for engines: it answers what an Apply must refuse before anything
+// happens. maxBytes and maxOps are the engine's own, 0 for no bound.
+func (b *Batch) Check(spaces *SpaceSet, maxBytes int64, maxOps int) error {
+	if maxBytes > 0 && b.size > maxBytes {
+		return fmt.Errorf("batch of %d bytes in %d operations, at most %d bytes: %w", b.size, len(b.ops), maxBytes, ErrBatchTooLarge)
+	}
+	if maxOps > 0 && len(b.ops) > maxOps {
+		return fmt.Errorf("batch of %d operations, at most %d: %w", len(b.ops), maxOps, ErrBatchTooLarge)
+	}
+	for i := range b.ops {
+		op := &b.ops[i]
+		if !spaces[op.Space] {
+			return fmt.Errorf("operation %d in space %d: %w", i, op.Space, ErrUnknownSpace)
+		}
+		if len(op.Key) == 0 || len(op.Key) > MaxKeyBytes {
+			return fmt.Errorf("operation %d has a key of %d bytes, 1 to %d fit: %w", i, len(op.Key), MaxKeyBytes, ErrKeySize)
+		}
+	}
+	return nil
+}
 
 // Reset empties the batch and keeps its memory for reuse.
 func (b *Batch) Reset() {

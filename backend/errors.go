@@ -16,6 +16,8 @@ var (
 	// ErrDamaged: the data on disk is not what was written, or not this
 	// engine's at all.
 	ErrDamaged = errors.New("backend: data damaged or foreign")
+	// ErrKeySize: a key of a batch is empty or longer than MaxKeyBytes.
+	ErrKeySize = errors.New("backend: key empty or too long")
 	// ErrUnknownSpace: the space was not registered in Options.Spaces.
 	ErrUnknownSpace = errors.New("backend: space not registered")
 )

@@ -1,0 +1,3 @@
+package backendtest
+
+func abilityCases() []testCase { return []testCase{} }
