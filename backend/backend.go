@@ -29,6 +29,9 @@ type Driver struct {
 	// Restore writes what Backuper.Backup of the same engine wrote to path,
 	// where nothing may be yet, and opens it. Nil if the engine has no backup.
 	Restore func(ctx context.Context, path string, r io.Reader, o Options) (Engine, error)
+	// Holds tells from the names of files alone whether path holds data of
+	// this engine. Nil if the engine keeps nothing on disk.
+	Holds func(path string) bool
 	// Volatile engines keep nothing: Close loses the data.
 	Volatile bool
 }

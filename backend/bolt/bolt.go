@@ -1,0 +1,361 @@
+// Package bolt keeps the data in one bbolt file: a B+tree read through a
+// memory map. It reads and catches up fastest as long as the data fit the page
+// cache, opens etcd's files as they are, and survives a full disk. A small
+// durable put costs two flushes and about 25 KiB of writes; group commit
+// divides both.
+//
+// A [backend.Space] is the bucket of its name. Buckets this program does not
+// know stay untouched.
+//
+// What to know:
+//   - Open takes a directory, and keeps the file "db" in it, or an existing
+//     file, such as etcd's member/snap/db.
+//   - The data pages carry no checksums: a flipped bit in a value goes unseen.
+//     Verify checks the structure of pages only.
+//   - NoSync is treated as Sync: bbolt without its flushes may not open again
+//     after power loss.
+//   - A view pins the pages it sees: while it is open, the file grows by what
+//     is rewritten, and keeps that size. Backup holds one view.
+//   - The file never shrinks by itself; Reclaim copies the live data into a
+//     new file and puts it in place. Writers wait meanwhile, readers do not.
+//     The copy needs room beside the file. Not on windows.
+//   - Verify also keeps writers waiting.
+package bolt
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/watchkv/watchkv/backend"
+)
+
+// fileName is the file in the directory; etcd's name.
+const fileName = "db"
+
+// minMap is how much address space the file gets at least on 64-bit systems.
+// A file that outgrows its map makes the writer wait for every open view, so
+// the map is larger than the file will be.
+const minMap int64 = 16 << 30
+
+// lockWait is how long open waits for the lock of another: not at all. bbolt
+// takes zero for "for ever".
+const lockWait = time.Nanosecond
+
+// appendFill is how full pages get that are filled from the right and never
+// split in the middle; etcd's value.
+const appendFill = 0.9
+
+// maxBatchBytes bounds the memory of one transaction; bbolt itself takes any.
+const maxBatchBytes = 1 << 30
+
+// Driver names the engine for the table of engines.
+func Driver() backend.Driver {
+	return backend.Driver{Name: "bolt", Open: Open, Restore: restore, Holds: holds}
+}
+
+func ownName(name string) bool { return name == fileName }
+
+func holds(path string) bool {
+	info, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	if info.Mode().IsRegular() {
+		_, err := readMeta(path)
+		return err == nil
+	}
+	return backend.DirHolds(path, ownName)
+}
+
+// Open opens the file at path, or the file "db" in the directory at path,
+// which it makes if need be. A second open is refused with ErrLocked; any
+// number of read-only opens go together.
+func Open(path string, o backend.Options) (backend.Engine, error) {
+	spaces, set, err := o.RegisteredSpaces()
+	if err != nil {
+		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
+	}
+	file, err := locate(path, o.ReadOnly)
+	if err != nil {
+		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
+	}
+	db, err := openFile(file, o.ReadOnly)
+	if err != nil {
+		return nil, fmt.Errorf("bolt: open %s: %w", file, err)
+	}
+	e := &engine{
+		file:     file,
+		readOnly: o.ReadOnly,
+		spaces:   set,
+		version:  backend.LibraryVersion("bbolt", "go.etcd.io/bbolt", "v1"),
+	}
+	for _, info := range spaces {
+		e.buckets[info.Space] = []byte(info.Name)
+	}
+	e.db.Store(db)
+	if err := e.prepare(); err != nil {
+		return nil, fmt.Errorf("bolt: open %s: %w", file, errors.Join(err, db.Close()))
+	}
+	return e, nil
+}
+
+// locate turns the caller's path into the path of the file.
+func locate(path string, readOnly bool) (string, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.Mode().IsRegular():
+		return path, nil
+	case err == nil && !info.IsDir():
+		return "", fmt.Errorf("neither a file nor a directory but %s", info.Mode().Type())
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return "", err
+	}
+	if _, err := backend.PrepareDir(path, readOnly, ownName); err != nil {
+		return "", err
+	}
+	return filepath.Join(path, fileName), nil
+}
+
+// openFile opens one bbolt file after looking at it: bbolt walks the tree as
+// it opens, and a foreign or cut file would end the process there.
+func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
+	var mapped int
+	if strconv.IntSize == 64 && runtime.GOOS != "windows" && !readOnly {
+		mapped = int(minMap) // windows would grow the file to that size
+	}
+	info, err := os.Stat(path)
+	fresh := errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
+	switch {
+	case err != nil && (!fresh || readOnly):
+		return nil, err
+	case fresh && readOnly:
+		return nil, fmt.Errorf("the file is empty: %w", backend.ErrDamaged)
+	case !fresh:
+		if _, err := readMeta(path); err != nil {
+			return nil, err
+		}
+		if mapped > 0 {
+			mapped = max(mapped, int(2*info.Size()))
+		}
+	}
+	var opened *os.File
+	options := &bbolt.Options{
+		Timeout:         lockWait,
+		FreelistType:    bbolt.FreelistMapType,
+		NoFreelistSync:  true,
+		ReadOnly:        readOnly,
+		MmapFlags:       mapFlags,
+		InitialMmapSize: mapped,
+		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
+			opened, err = os.OpenFile(name, flag, mode)
+			return opened, err
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			db, err = nil, fmt.Errorf("%v: %w", r, backend.ErrDamaged)
+			if opened != nil {
+				opened.Close() // and with it the lock; the map is lost
+			}
+		}
+	}()
+	db, err = bbolt.Open(path, 0o600, options)
+	switch {
+	case errors.Is(err, bolterrors.ErrTimeout):
+		return nil, backend.ErrLocked
+	case errors.Is(err, bolterrors.ErrInvalid), errors.Is(err, bolterrors.ErrVersionMismatch), errors.Is(err, bolterrors.ErrChecksum):
+		return nil, fmt.Errorf("%w: %w", err, backend.ErrDamaged)
+	case err != nil:
+		return nil, err
+	}
+	if err := samePlace(opened, path); err != nil {
+		return nil, errors.Join(err, db.Close())
+	}
+	if fresh {
+		if err := backend.SyncDir(filepath.Dir(path)); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return db, nil
+}
+
+// samePlace catches the opener that came between a Reclaim's two files: it
+// holds the lock of the one that is no longer there.
+func samePlace(opened *os.File, path string) error {
+	mine, err := opened.Stat()
+	if err != nil {
+		return err
+	}
+	there, err := os.Stat(path)
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(mine, there) {
+		return fmt.Errorf("the file was replaced meanwhile: %w", backend.ErrLocked)
+	}
+	return nil
+}
+
+type engine struct {
+	file     string // all set by Open, never changed
+	readOnly bool
+	spaces   backend.SpaceSet
+	buckets  [256][]byte // name of the bucket by space
+	version  string
+
+	gate  backend.Gate
+	views atomic.Int64
+	inUse atomic.Int64 // bytes in pages that hold data, -1 unknown
+
+	// db is replaced by Reclaim alone, under mu. Views load it; one that
+	// meets the old one closed loads again.
+	db atomic.Pointer[bbolt.DB]
+
+	copying sync.Mutex // one Backup or Reclaim at a time; before mu
+	mu      sync.Mutex // one Apply, Reclaim or Verify at a time
+}
+
+// prepare makes missing buckets and reads the first figures. An etcd file has
+// all buckets, so opening it writes nothing.
+func (e *engine) prepare() error {
+	e.inUse.Store(-1)
+	if e.readOnly {
+		return nil
+	}
+	// We hold the lock: nobody else is at work on a copy.
+	if err := os.Remove(e.file + reclaimSuffix); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	missing := 0
+	db := e.db.Load()
+	err := db.View(func(tx *bbolt.Tx) error {
+		for s, name := range e.buckets {
+			if e.spaces[s] && tx.Bucket(name) == nil {
+				missing++
+			}
+		}
+		e.noteInUse(tx)
+		return nil
+	})
+	if err != nil || missing == 0 {
+		return err
+	}
+	return db.Update(func(tx *bbolt.Tx) error {
+		for s, name := range e.buckets {
+			if !e.spaces[s] {
+				continue
+			}
+			if _, err := tx.CreateBucketIfNotExists(name); err != nil {
+				return fmt.Errorf("bucket %q: %w", name, err)
+			}
+		}
+		return nil
+	})
+}
+
+// noteInUse reads the figures as of the commit before tx.
+func (e *engine) noteInUse(tx *bbolt.Tx) {
+	stats := tx.DB().Stats()
+	free := int64(stats.FreePageN+stats.PendingPageN) * int64(tx.DB().Info().PageSize)
+	e.inUse.Store(tx.Size() - free)
+}
+
+// Apply runs one transaction. Values are handed to bbolt as they are: they
+// live until it has committed.
+func (e *engine) Apply(b *backend.Batch, s backend.Syncing) (err error) {
+	if err := e.gate.Enter(); err != nil {
+		return fmt.Errorf("bolt: apply: %w", err)
+	}
+	defer e.gate.Leave()
+	if e.readOnly {
+		return fmt.Errorf("bolt: apply: %w", backend.ErrReadOnly)
+	}
+	if err := b.Check(&e.spaces, maxBatchBytes, 0); err != nil {
+		return fmt.Errorf("bolt: apply: %w", err)
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	defer asDamage(&err, "apply")
+	err = e.db.Load().Update(func(tx *bbolt.Tx) error {
+		e.noteInUse(tx)
+		return e.write(tx, b.Ops())
+	})
+	if err != nil {
+		return fmt.Errorf("bolt: apply %d operations of %d bytes: %w", b.Len(), b.Size(), err)
+	}
+	return nil
+}
+
+func (e *engine) write(tx *bbolt.Tx, ops []backend.Op) error {
+	var space backend.Space
+	var bucket *bbolt.Bucket
+	for i := range ops {
+		op := &ops[i]
+		if op.Space != space {
+			space = op.Space
+			if bucket = tx.Bucket(e.buckets[space]); bucket == nil {
+				return fmt.Errorf("bucket %q is gone: %w", e.buckets[space], backend.ErrDamaged)
+			}
+		}
+		var err error
+		switch op.Kind {
+		case backend.OpAppend:
+			bucket.FillPercent = appendFill
+			err = bucket.Put(op.Key, op.Value)
+		case backend.OpPut:
+			err = bucket.Put(op.Key, op.Value)
+		case backend.OpDelete:
+			err = bucket.Delete(op.Key)
+		}
+		if err != nil {
+			return fmt.Errorf("operation %d, key %x: %w", i, op.Key, err)
+		}
+	}
+	return nil
+}
+
+// asDamage turns a panic of bbolt, its way to report a broken page, into an
+// error.
+func asDamage(err *error, doing string) {
+	if r := recover(); r != nil {
+		*err = fmt.Errorf("bolt: %s: %v: %w", doing, r, backend.ErrDamaged)
+	}
+}
+
+func (e *engine) Stats() backend.Stats {
+	stats := backend.Stats{
+		DiskBytes:     -1,
+		InUseBytes:    e.inUse.Load(),
+		OpenViews:     int(e.views.Load()),
+		MaxBatchBytes: maxBatchBytes,
+		Version:       e.version,
+	}
+	if info, err := os.Stat(e.file); err == nil {
+		stats.DiskBytes = info.Size()
+	}
+	return stats
+}
+
+func (e *engine) Close() error {
+	if err := e.gate.Close(); err != nil {
+		return fmt.Errorf("bolt: close: %w", err)
+	}
+	if err := e.db.Load().Close(); err != nil {
+		return fmt.Errorf("bolt: close %s: %w", e.file, err)
+	}
+	return nil
+}

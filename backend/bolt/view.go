@@ -1,0 +1,117 @@
+package bolt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
+
+	"github.com/watchkv/watchkv/backend"
+)
+
+// View begins a read transaction.
+func (e *engine) View() (backend.View, error) {
+	if err := e.gate.Enter(); err != nil {
+		return nil, fmt.Errorf("bolt: view: %w", err)
+	}
+	for {
+		db := e.db.Load()
+		tx, err := db.Begin(false)
+		if errors.Is(err, bolterrors.ErrDatabaseNotOpen) && db != e.db.Load() {
+			continue // a Reclaim put another file in place
+		}
+		if err != nil {
+			e.gate.Leave()
+			return nil, fmt.Errorf("bolt: view: %w", err)
+		}
+		e.views.Add(1)
+		return &view{engine: e, tx: tx}, nil
+	}
+}
+
+type view struct {
+	engine *engine
+	tx     *bbolt.Tx // nil once closed
+
+	space  backend.Space // of bucket; 0 before the first read
+	bucket *bbolt.Bucket // nil: the file has none, so it is empty
+}
+
+func (v *view) open(s backend.Space) (*bbolt.Bucket, error) {
+	if v.tx == nil {
+		return nil, fmt.Errorf("bolt: view: %w", backend.ErrClosed)
+	}
+	if s != v.space {
+		if err := v.engine.spaces.Check(s); err != nil {
+			return nil, fmt.Errorf("bolt: view: %w", err)
+		}
+		v.space, v.bucket = s, v.tx.Bucket(v.engine.buckets[s])
+	}
+	return v.bucket, nil
+}
+
+func (v *view) Get(s backend.Space, dst, key []byte) (value []byte, ok bool, err error) {
+	defer asDamage(&err, "get")
+	bucket, err := v.open(s)
+	if err != nil || bucket == nil {
+		return dst, false, err
+	}
+	found := bucket.Get(key)
+	if found == nil {
+		return dst, false, nil
+	}
+	return append(dst, found...), true, nil
+}
+
+// Scan hands out slices of the memory map.
+func (v *view) Scan(s backend.Space, lo, hi []byte, visit func(key, value []byte) bool) (err error) {
+	visiting := false // the caller's own panics pass
+	defer func() {
+		if !visiting {
+			asDamageOf(recover(), &err)
+		}
+	}()
+	bucket, err := v.open(s)
+	if err != nil || bucket == nil {
+		return err
+	}
+	cursor := bucket.Cursor()
+	for key, value := cursor.Seek(lo); key != nil; key, value = cursor.Next() {
+		if hi != nil && bytes.Compare(key, hi) >= 0 {
+			return nil
+		}
+		if value == nil {
+			continue // a bucket in the bucket: not ours
+		}
+		visiting = true
+		more := visit(key, value)
+		visiting = false
+		if !more {
+			return nil
+		}
+	}
+	return nil
+}
+
+// asDamageOf is asDamage for a value recovered already.
+func asDamageOf(r any, err *error) {
+	if r != nil {
+		*err = fmt.Errorf("bolt: scan: %v: %w", r, backend.ErrDamaged)
+	}
+}
+
+func (v *view) Close() error {
+	if v.tx == nil {
+		return fmt.Errorf("bolt: view: %w", backend.ErrClosed)
+	}
+	err := v.tx.Rollback()
+	v.tx, v.bucket, v.space = nil, nil, 0
+	v.engine.views.Add(-1)
+	v.engine.gate.Leave()
+	if err != nil {
+		return fmt.Errorf("bolt: close view: %w", err)
+	}
+	return nil
+}
