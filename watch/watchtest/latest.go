@@ -1,0 +1,121 @@
+package watchtest
+
+// latest is the state of a watch with policy Latest: 24 bytes for each key
+// delivered or skipped.
+type latest struct {
+	delivered map[uint64]*entry // the last version delivered of each key
+	skipped   map[uint64]*entry // the newest version skipped, and no newer one delivered
+	loose     []uint64          // skipped by a response that is not conflated
+}
+
+func newLatest() *latest {
+	return &latest{delivered: map[uint64]*entry{}, skipped: map[uint64]*entry{}}
+}
+
+// step takes an event or mark, all up to which is in the history.
+func (l *latest) step(m *matcher, it *item) *Broken {
+	if it.kind == markProgress {
+		if b := l.skipTo(m, it.rev+1, 0, true); b != nil {
+			return b
+		}
+		return l.owed(m, it.rev)
+	}
+	if it.kind != isEvent {
+		if b := l.skipTo(m, it.rev+1, 0, it.conflated); b != nil {
+			return b
+		}
+		return l.settle(m)
+	}
+	if b := l.skipTo(m, it.rev, it.key, it.conflated); b != nil || m.blind {
+		return b
+	}
+	want := m.expect()
+	if want == nil || want.rev != it.rev || want.key != it.key {
+		return m.invented(it)
+	}
+	m.w.counts.Matched++
+	m.cursor++
+	if b := m.content(want, it); b != nil {
+		return b
+	}
+	last := l.delivered[it.key]
+	if want.deletes() && l.needless(m, want) && last == nil && !m.w.req.NoPut {
+		return broken("V6", "%s ends a life of the key of which nothing was delivered", m.text(want))
+	}
+	if it.prevRev != 0 && (last == nil || it.prevRev != last.rev || it.prevValue != last.value) {
+		if was, ok := m.before(want); last != nil || ok && (was == nil || was.rev != it.prevRev) {
+			return broken("P1", "%s carries the previous value of revision %d, which is not what this watch had last", m.text(want), it.prevRev)
+		}
+	}
+	l.delivered[it.key] = want
+	delete(l.skipped, it.key)
+	return nil
+}
+
+// skipTo passes over what is below (rev, key).
+func (l *latest) skipTo(m *matcher, rev int64, key uint64, conflated bool) *Broken {
+	for {
+		e := m.expect()
+		if e == nil || e.rev > rev || e.rev == rev && (key == 0 || e.key == key) {
+			return nil
+		}
+		l.skipped[e.key] = e
+		if !conflated {
+			l.loose = append(l.loose, e.key)
+		}
+		m.cursor++
+	}
+}
+
+// settle: what a response skipped without saying so must be nothing that the
+// watch needed.
+func (l *latest) settle(m *matcher) *Broken {
+	for _, key := range l.loose {
+		if e := l.skipped[key]; e != nil && !l.needless(m, e) {
+			return broken("G3", "%s was left out by a response that does not say it is conflated", m.text(e))
+		}
+	}
+	l.loose = l.loose[:0]
+	return nil
+}
+
+// needless reports that e, if newest, need not arrive: a delete of a key
+// whose last life began after what the watch had, so that it never knew.
+func (l *latest) needless(m *matcher, e *entry) bool {
+	if !e.deletes() {
+		return false
+	}
+	if last := l.delivered[e.key]; last != nil {
+		return last.deletes()
+	}
+	for next := e.prev; next != 0; {
+		p := m.view.log.at(int64(next - 1))
+		if p == nil {
+			return true
+		}
+		if p.rev < m.first {
+			return p.deletes()
+		}
+		next = p.prev
+	}
+	return true
+}
+
+// owed: the newest version of every key up to rev must have arrived.
+func (l *latest) owed(m *matcher, rev int64) *Broken {
+	for _, e := range l.skipped {
+		if e.rev <= rev && !l.needless(m, e) {
+			return broken("V6", "%s was skipped and nothing newer of the key arrived up to revision %d", m.text(e), rev)
+		}
+	}
+	clear(l.skipped)
+	l.loose = l.loose[:0]
+	return nil
+}
+
+func (l *latest) finish(m *matcher, upTo int64) *Broken {
+	if b := l.skipTo(m, upTo+1, 0, true); b != nil {
+		return b
+	}
+	return l.owed(m, upTo)
+}
