@@ -114,3 +114,29 @@ func (s Span) Empty() bool { return s.Hi != nil && string(s.Lo) >= string(s.Hi) 
 func (s Span) Contains(key []byte) bool {
 	return string(key) >= string(s.Lo) && (s.Hi == nil || string(key) < string(s.Hi))
 }
+
+// CloneEvents copies events together with their bytes into memory of their
+// own, for keeping a few out of many that share an arena. Previous values are
+// shared as they are.
+func CloneEvents(events []Event) []Event {
+	size := 0
+	for i := range events {
+		e := &events[i]
+		size += len(e.record) + len(e.KV.Key) + len(e.KV.Value)
+	}
+	arena := make([]byte, 0, size)
+	own := func(b []byte) []byte {
+		if b == nil {
+			return nil
+		}
+		at := len(arena)
+		arena = append(arena, b...)
+		return arena[at:len(arena):len(arena)]
+	}
+	out := make([]Event, len(events))
+	for i := range events {
+		out[i] = events[i]
+		out[i].record, out[i].KV.Key, out[i].KV.Value = own(events[i].record), own(events[i].KV.Key), own(events[i].KV.Value)
+	}
+	return out
+}

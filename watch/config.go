@@ -3,6 +3,7 @@ package watch
 import (
 	"fmt"
 	"log/slog"
+	"runtime"
 	"time"
 )
 
@@ -13,12 +14,12 @@ type Config struct {
 	// and options. 0 means 128. Control responses have room of their own.
 	OutboxResponses int
 	// OutboxBytes bounds the events that wait in a stream's outbox, in bytes
-	// of their keys and values. One revision always fits an empty outbox.
-	// 0 means 1 MiB.
+	// of their records. As much again may be in the hands of Recv. One
+	// revision always fits an empty outbox. 0 means 1 MiB.
 	OutboxBytes int64
 	// MaxResponseBytes bounds the events of one response, unless a single
 	// revision is larger. 0 means 1 MiB, which keeps the encoded response
-	// below the 1.5 MiB that etcd clients take by default.
+	// well below the 4 MiB that gRPC clients take by default.
 	MaxResponseBytes int
 	// MaxWatches bounds the watches of the hub, MaxWatchesPerStream those of
 	// one stream; 0 is no bound.
@@ -41,7 +42,31 @@ const (
 	defaultMaxResponseBytes = 1 << 20
 	defaultProgressInterval = 10 * time.Minute
 	minProgressInterval     = 100 * time.Millisecond
+	processorsPerShard      = 4
 )
+
+func (c Config) withDefaults() Config {
+	if c.OutboxResponses == 0 {
+		c.OutboxResponses = defaultOutboxResponses
+	}
+	if c.OutboxBytes == 0 {
+		c.OutboxBytes = defaultOutboxBytes
+	}
+	if c.MaxResponseBytes == 0 {
+		c.MaxResponseBytes = defaultMaxResponseBytes
+	}
+	if c.ProgressInterval == 0 {
+		c.ProgressInterval = defaultProgressInterval
+	}
+	c.ProgressInterval = max(c.ProgressInterval, minProgressInterval)
+	if c.Shards == 0 {
+		c.Shards = max(1, runtime.GOMAXPROCS(0)/processorsPerShard)
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
 
 func (c Config) validate() error {
 	if c.OutboxResponses < 0 || c.OutboxBytes < 0 || c.MaxResponseBytes < 0 || c.MaxWatches < 0 ||

@@ -1,0 +1,127 @@
+package watch
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"slices"
+
+	"github.com/watchkv/watchkv/mvcc"
+)
+
+const (
+	// indexWindow is about how many revisions one look through the index
+	// shall bring, so that its result stays small.
+	indexWindow = 2048
+	// readAtOnce is how many records are read before their bytes are looked
+	// at: a bound on what one step holds in memory beyond a response.
+	readAtOnce = 64
+)
+
+// readIndex serves each seat by point reads of just what matches it; seats of
+// one group that stand at the same place are served together. Those nearest
+// to now come first.
+func (sh *shard) readIndex(ctx context.Context, r *reader, seats []*seat) error {
+	slices.SortFunc(seats, func(a, b *seat) int { return byNext(b, a) })
+	for len(seats) > 0 && ctx.Err() == nil {
+		st := seats[0]
+		c := newCohort()
+		rest := seats[1:][:0]
+		for _, other := range seats {
+			if other.group == st.group && other.next == st.next {
+				c.add(other)
+			} else {
+				rest = append(rest, other)
+			}
+		}
+		seats = rest
+		p, err := sh.readMatches(ctx, r, st.group.span, st.next)
+		switch {
+		case errors.Is(err, mvcc.ErrCompacted):
+			continue // the next round tells the watches
+		case errors.Is(err, mvcc.ErrClosed) || ctx.Err() != nil:
+			return err
+		case err != nil:
+			sh.endSeats(c.targets[0].seats, err)
+			continue
+		}
+		if err := sh.deliver(ctx, c, &p); errors.Is(err, mvcc.ErrClosed) {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+// readMatches reads the next piece of what matches a span.
+func (sh *shard) readMatches(ctx context.Context, r *reader, span mvcc.Span, from int64) (piece, error) {
+	to := sh.offeredNow()
+	if n, _ := sh.source.CountRevisions(span, from, 0, indexWindow*indexWindow); n > indexWindow && !span.Single() {
+		to = from + max((to-from)*indexWindow/int64(n), 1)
+	}
+	limits := mvcc.RevLimits{}
+	if span.Single() {
+		limits.MaxRevs = indexWindow // of one key they come in order
+	}
+	revs, cut, _ := sh.source.Revisions(r.revs[:0], span, from, to, limits)
+	r.revs = revs
+	slices.SortFunc(revs, compareRevs)
+	if cut {
+		revs = wholeRevs(revs)
+		to = revs[len(revs)-1].Main
+	}
+	events, next, err := sh.readSome(ctx, revs, to+1)
+	if err != nil {
+		return piece{}, err
+	}
+	p := piece{commits: []mvcc.Commit{{Rev: next - 1, Events: events}}, from: from, next: next, way: WayIndex}
+	for i := range events {
+		p.bytes += int64(events[i].Size())
+	}
+	return p, nil
+}
+
+// wholeRevs drops the last of cut, ascending revisions if it may not be
+// whole, unless it is the only one.
+func wholeRevs(revs []mvcc.KeyRev) []mvcc.KeyRev {
+	n := len(revs)
+	for n > 0 && revs[n-1].Main == revs[len(revs)-1].Main {
+		n--
+	}
+	if n == 0 {
+		return revs
+	}
+	return revs[:n]
+}
+
+func compareRevs(a, b mvcc.KeyRev) int {
+	if a.Main != b.Main {
+		return cmp.Compare(a.Main, b.Main)
+	}
+	return cmp.Compare(a.Sub, b.Sub)
+}
+
+// readSome reads the first of ascending revisions, as many as make about one
+// response, and always whole revisions. next is the first revision that was
+// not read: end, if all were.
+func (sh *shard) readSome(ctx context.Context, revs []mvcc.KeyRev, end int64) (events []mvcc.Event, next int64, err error) {
+	var bytes int64
+	limit := int64(sh.hub.cfg.MaxResponseBytes)
+	for at := 0; at < len(revs); {
+		if at >= chunkEvents || bytes >= limit {
+			return events, revs[at].Main, nil
+		}
+		upTo := min(at+readAtOnce, len(revs))
+		for upTo < len(revs) && revs[upTo].Main == revs[upTo-1].Main {
+			upTo++
+		}
+		before := len(events)
+		if events, err = sh.source.ReadRevisions(ctx, events, revs[at:upTo]); err != nil {
+			return nil, 0, err
+		}
+		for i := before; i < len(events); i++ {
+			bytes += int64(events[i].Size())
+		}
+		at = upTo
+	}
+	return events, end, nil
+}

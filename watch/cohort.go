@@ -1,0 +1,295 @@
+package watch
+
+import (
+	"context"
+	"slices"
+
+	"github.com/watchkv/watchkv/mvcc"
+)
+
+// target is the seats of one group in a cohort.
+type target struct {
+	group   *group
+	sibling *target // same span, other options
+	seats   []*seat
+	matched matched[*target]
+	events  []mvcc.Event // of the current chunk
+}
+
+// cohort is seats that read the same pieces of history: each piece is matched
+// once for every group, whatever the number of watches. It belongs to one
+// catch-up goroutine; the seats in it are guarded by the shard's lock.
+type cohort struct {
+	index   rangeIndex[*target]
+	targets []*target
+	byGroup map[*group]*target
+	wide    int // targets that match every key
+
+	matcher matcher[*target]
+	hits    []*target
+	runs    []run
+	prevs   map[*mvcc.Event]*mvcc.KeyValue
+	wanted  []*mvcc.Event
+	found   []*mvcc.KeyValue
+}
+
+func newCohort() *cohort {
+	return &cohort{byGroup: map[*group]*target{}, prevs: map[*mvcc.Event]*mvcc.KeyValue{}}
+}
+
+func (c *cohort) add(st *seat) {
+	t := c.byGroup[st.group]
+	if t == nil {
+		t = &target{group: st.group}
+		if head, ok := c.index.get(st.group.span); ok {
+			t.sibling, head.sibling = head.sibling, t
+		} else {
+			c.index.set(st.group.span, t)
+		}
+		if p, ok := prefixOf(st.group.span); ok && len(p) == 0 {
+			c.wide++
+		}
+		c.byGroup[st.group] = t
+		c.targets = append(c.targets, t)
+	}
+	t.seats = append(t.seats, st)
+}
+
+// filter is what a read of history needs to match; nil when somebody takes
+// every key.
+func (c *cohort) filter() func(key []byte) bool {
+	if c.wide > 0 {
+		return nil
+	}
+	return c.index.holds
+}
+
+// piece is a part of history with all events that match the cohort.
+type piece struct {
+	commits []mvcc.Commit // or one commit with the events of many revisions
+	from    int64         // events below it are not looked at,
+	next    int64         // nor those from here on
+	bytes   int64         // of the records in it
+	arena   bool          // the events lie in one piece of memory that each of them pins
+	way     Way
+}
+
+// prepare matches a piece and finds previous values, without a lock.
+func (c *cohort) prepare(ctx context.Context, src Source, p *piece) (missing int, err error) {
+	c.matcher.begin()
+	for i := range p.commits {
+		for e := range p.commits[i].Events {
+			ev := &p.commits[i].Events[e]
+			if ev.KV.ModRevision < p.from || ev.KV.ModRevision >= p.next {
+				continue
+			}
+			c.hits = c.index.match(c.hits[:0], ev.KV.Key)
+			for _, head := range c.hits {
+				for t := head; t != nil; t = t.sibling {
+					if len(t.seats) > 0 && !t.group.drops(ev.Type) {
+						c.matcher.add(t, &t.matched, i, e)
+					}
+				}
+			}
+		}
+	}
+	if missing, err = c.findPrevious(ctx, src, p); err != nil {
+		return missing, err
+	}
+	for _, t := range c.matcher.touched {
+		if t.group.prevKV {
+			t.events = c.matcher.withPrevious(&t.matched, p.commits, c.prevs)
+		} else {
+			t.events = c.matcher.events(&t.matched, p.commits)
+		}
+		if p.arena {
+			t.events = compact(t.events, p.bytes)
+		}
+	}
+	clear(c.prevs)
+	return missing, nil
+}
+
+// findPrevious looks up the previous value of each event once for all who
+// asked.
+func (c *cohort) findPrevious(ctx context.Context, src Source, p *piece) (missing int, err error) {
+	c.wanted = c.wanted[:0]
+	for _, t := range c.matcher.touched {
+		if t.group.prevKV {
+			c.wanted = c.matcher.originals(c.wanted, &t.matched, p.commits)
+		}
+	}
+	if len(c.wanted) == 0 {
+		return 0, nil
+	}
+	unique := c.wanted[:0]
+	for _, ev := range c.wanted {
+		if _, seen := c.prevs[ev]; !seen {
+			c.prevs[ev] = nil
+			unique = append(unique, ev)
+		}
+	}
+	c.found, missing, err = src.Previous(ctx, c.found[:0], unique)
+	if err != nil {
+		clear(c.prevs)
+		return missing, err
+	}
+	for i, ev := range unique {
+		c.prevs[ev] = c.found[i]
+	}
+	clear(c.found)
+	return missing, nil
+}
+
+// sparse is the share of a piece's memory that events must be to be handed
+// out as they are; fewer are copied, so that a consumer never pins much more
+// than what it was given.
+const sparse = 8
+
+func compact(events []mvcc.Event, arena int64) []mvcc.Event {
+	var bytes int64
+	for i := range events {
+		bytes += int64(events[i].Size())
+	}
+	if bytes*sparse >= arena {
+		return events
+	}
+	return mvcc.CloneEvents(events)
+}
+
+// deliverLocked hands a prepared piece to the seats of the cohort. A seat
+// that is done with the cohort (synced, victim, gone) leaves it.
+func (sh *shard) deliverLocked(c *cohort, p *piece) {
+	left := c.targets[:0]
+	for _, t := range c.targets {
+		touched := t.matched.batch == c.matcher.batch && t.matched.count > 0
+		kept := t.seats[:0]
+		runsFrom := int64(-1)
+		for _, st := range t.seats {
+			if st.gone || st.state != Unsynced {
+				st.leave()
+				continue
+			}
+			if st.next >= p.next {
+				kept = append(kept, st)
+				continue
+			}
+			if touched && runsFrom != st.next {
+				runsFrom = st.next
+				c.runs = runsOf(c.runs[:0], since(t.events, st.next), p.next-1, int64(sh.hub.cfg.MaxResponseBytes))
+			}
+			if touched && len(c.runs[0].events) > 0 && !sh.offerHistoryLocked(st, c.runs, p.way) {
+				st.leave()
+				sh.demoteLocked(st, st.next)
+				continue
+			}
+			if sh.advanceLocked(st, p.next) {
+				kept = append(kept, st)
+			}
+		}
+		t.events = nil
+		clear(c.runs)
+		clear(t.seats[len(kept):])
+		t.seats = mergeSeats(kept)
+		if len(t.seats) > 0 {
+			left = append(left, t)
+		} else {
+			c.remove(t)
+		}
+	}
+	clear(c.targets[len(left):])
+	c.targets = left
+}
+
+// mergeSeats joins the seats of one stream that have come to stand at the
+// same place.
+func mergeSeats(seats []*seat) []*seat {
+	if len(seats) < 2 || seats[0].group.policy == Latest {
+		return seats
+	}
+	type place struct {
+		stream *Stream
+		next   int64
+	}
+	there := make(map[place]*seat, len(seats))
+	kept := seats[:0]
+	for _, st := range seats {
+		at := place{st.stream, st.next}
+		if first := there[at]; first != nil && first.behind.once == st.behind.once {
+			first.behind.markRev = max(first.behind.markRev, st.behind.markRev)
+			first.take(st)
+			if st.stream.reading[st.group] == st {
+				st.stream.reading[st.group] = first
+			}
+			continue
+		}
+		there[at] = st
+		kept = append(kept, st)
+	}
+	clear(seats[len(kept):])
+	return kept
+}
+
+func (c *cohort) remove(t *target) {
+	delete(c.byGroup, t.group)
+	if p, ok := prefixOf(t.group.span); ok && len(p) == 0 {
+		c.wide--
+	}
+	head, _ := c.index.get(t.group.span)
+	switch {
+	case head != t:
+		for head.sibling != t {
+			head = head.sibling
+		}
+		head.sibling = t.sibling
+	case t.sibling != nil:
+		c.index.set(t.group.span, t.sibling)
+	default:
+		c.index.delete(t.group.span)
+	}
+}
+
+// since returns the ascending events from a revision on.
+func since(events []mvcc.Event, rev int64) []mvcc.Event {
+	if len(events) == 0 || events[0].KV.ModRevision >= rev {
+		return events
+	}
+	i, _ := slices.BinarySearchFunc(events, rev, func(e mvcc.Event, r int64) int {
+		if e.KV.ModRevision < r {
+			return -1
+		}
+		return 1
+	})
+	return events[i:]
+}
+
+// offerHistoryLocked is one offer of catch-up.
+func (sh *shard) offerHistoryLocked(st *seat, runs []run, way Way) bool {
+	n := int64(st.live())
+	sh.stats.Offers += n
+	if !st.stream.box.offer(st, runs) {
+		return false
+	}
+	st.lastRev = runs[len(runs)-1].rev
+	for i := range runs {
+		sh.stats.CatchUp[way].Events += n * int64(len(runs[i].events))
+		sh.stats.CatchUp[way].Bytes += n * runs[i].bytes
+	}
+	return true
+}
+
+// advanceLocked moves a seat to next. It reports whether the seat still has
+// history to read; if not it is synced now.
+func (sh *shard) advanceLocked(st *seat, next int64) bool {
+	if lag := sh.offered + 1 - st.next; lag > 0 {
+		b := st.behind
+		b.writtenA += (sh.written - b.writtenA) * (next - st.next) / lag
+	}
+	st.next = next
+	sh.markLocked(st)
+	if next <= sh.offered {
+		return true
+	}
+	sh.promoteLocked(st)
+	return false
+}

@@ -1,0 +1,95 @@
+package watch
+
+// Stats reads the hub's figures.
+func (h *Hub) Stats() Stats {
+	var sum Stats
+	for i, sh := range h.shards {
+		s := sh.readStats()
+		sum.Streams += s.Streams
+		sum.Synced += s.Synced
+		sum.Unsynced += s.Unsynced
+		sum.Victims += s.Victims
+		sum.VictimsEver += s.VictimsEver
+		sum.Offers += s.Offers
+		sum.EventsDispatched += s.EventsDispatched
+		for w := range sum.CatchUp {
+			sum.CatchUp[w].Events += s.CatchUp[w].Events
+			sum.CatchUp[w].Bytes += s.CatchUp[w].Bytes
+		}
+		sum.ChunksRead += s.ChunksRead
+		sum.EntriesScanned += s.EntriesScanned
+		sum.PendingBytes += s.PendingBytes
+		sum.PendingBytesMax = max(sum.PendingBytesMax, s.PendingBytesMax)
+		sum.PrevKVMissing += s.PrevKVMissing
+		sum.PlansIndex += s.PlansIndex
+		sum.PlansScan += s.PlansScan
+		if i == 0 || s.OfferedRevision < sum.OfferedRevision {
+			sum.OfferedRevision = s.OfferedRevision
+		}
+	}
+	return sum
+}
+
+func (sh *shard) readStats() Stats {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s := sh.stats
+	s.Streams = len(sh.streams)
+	for _, f := range sh.waiting {
+		if !f.w.dead.Load() {
+			s.Synced++
+		}
+	}
+	for st := range sh.streams {
+		bytes, peak := st.box.pending()
+		s.PendingBytes += bytes
+		s.PendingBytesMax = max(s.PendingBytesMax, peak)
+	}
+	s.OfferedRevision = sh.offered
+	return s
+}
+
+// Watches describes every watch, in no order. It holds up dispatch while it
+// copies: for people, not for a tight loop.
+func (h *Hub) Watches() []WatchInfo {
+	var out []WatchInfo
+	for _, sh := range h.shards {
+		out = sh.describe(out)
+	}
+	return out
+}
+
+func (sh *shard) describe(out []WatchInfo) []WatchInfo {
+	current := sh.source.Rev()
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	for s := range sh.streams {
+		queued, _ := s.box.pending()
+		for _, w := range s.watches {
+			out = append(out, sh.describeLocked(s, w, current, queued))
+		}
+	}
+	return out
+}
+
+func (sh *shard) describeLocked(s *Stream, w *watcher, current, queued int64) WatchInfo {
+	info := WatchInfo{
+		Stream: s.number, StreamName: s.name, ID: w.id, Key: w.group.span.Lo,
+		State: Synced, Next: w.start, Policy: w.group.policy, QueuedBytes: queued,
+	}
+	switch span := w.group.span; {
+	case span.Hi == nil:
+		info.End = []byte{0}
+	case !span.Single():
+		info.End = span.Hi
+	}
+	if st := w.seat; st != nil {
+		info.State = st.state
+		if info.Next = st.next; st.state == Synced {
+			info.Next = sh.offered + 1
+		}
+		_, info.LagBytes = sh.lagLocked(st)
+	}
+	info.Lag = max(current+1-info.Next, 0)
+	return info
+}

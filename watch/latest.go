@@ -1,0 +1,140 @@
+package watch
+
+import (
+	"context"
+	"errors"
+
+	"github.com/watchkv/watchkv/mvcc"
+)
+
+// passRevs bounds the versions that one look for the newest of every key
+// remembers: 24 bytes each while the seat is being read for.
+const passRevs = 32768
+
+// pass is one conflated replay under Policy Latest: of every key of the span
+// that changed after base, the version that is newest at end. A pass is
+// finished before the next begins, so that it is always known what was
+// delivered last: for a key not yet come to, its version at base.
+type pass struct {
+	start  int64 // the first revision the watches ever wanted
+	active bool
+	base   int64 // everything up to it was delivered, conflated or not
+	end    int64
+	revs   []mvcc.KeyRev // the next versions to deliver, ascending
+	cut    bool          // there are more behind revs
+}
+
+// readLatest does one step for each seat under Policy Latest.
+func (sh *shard) readLatest(ctx context.Context, r *reader) error {
+	for _, st := range r.latest {
+		err := sh.readPass(ctx, st)
+		switch {
+		case err == nil || errors.Is(err, mvcc.ErrCompacted):
+		case errors.Is(err, mvcc.ErrClosed) || ctx.Err() != nil:
+			return err
+		default:
+			sh.endSeats([]*seat{st}, err)
+		}
+	}
+	return nil
+}
+
+// readPass delivers the next part of a seat's pass.
+func (sh *shard) readPass(ctx context.Context, st *seat) error {
+	p := &st.behind.pass
+	if !p.active {
+		*p = pass{start: p.start, active: true, base: st.next - 1, end: sh.offeredNow()}
+	}
+	for keep := passRevs; len(p.revs) == 0; keep *= 2 {
+		p.revs, p.cut = sh.source.Newest(nil, st.group.span, st.next, p.end, keep)
+		if !p.cut {
+			break
+		}
+		if p.revs[0].Main == p.revs[len(p.revs)-1].Main {
+			p.revs = nil // one revision of more keys than that: it comes whole
+			continue
+		}
+		p.revs = wholeRevs(p.revs)
+	}
+	behind := p.end + 1
+	if p.cut && len(p.revs) > 0 {
+		behind = p.revs[len(p.revs)-1].Main + 1
+	}
+	read, next, err := sh.readSome(ctx, p.revs, behind)
+	if err != nil {
+		return err
+	}
+	events, missing, err := sh.conflate(ctx, st, read)
+	if err != nil {
+		return err
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.stats.PrevKVMissing += int64(missing)
+	if st.gone || st.state != Unsynced {
+		return nil
+	}
+	if len(events) > 0 {
+		runs := runsOf(nil, events, next-1, int64(sh.hub.cfg.MaxResponseBytes))
+		for i := range runs {
+			runs[i].conflated = true
+		}
+		if !sh.offerHistoryLocked(st, runs, WayIndex) {
+			p.revs = nil // a victim keeps its place, not what it was to get
+			sh.demoteLocked(st, st.next)
+			return nil
+		}
+	}
+	p.revs = p.revs[len(read):]
+	if next > p.end {
+		p.active, p.revs = false, nil
+	}
+	sh.advanceLocked(st, next)
+	return nil
+}
+
+// conflate turns the newest versions of keys into what the watch shall get:
+// previous values are the versions delivered before, a key that came and went
+// unseen is left out, and filters act on what remains.
+func (sh *shard) conflate(ctx context.Context, st *seat, read []mvcc.Event) (out []mvcc.Event, missing int, err error) {
+	p, g := &st.behind.pass, st.group
+	var before []mvcc.KeyRev // versions to read as previous values
+	var of []int             // whose, in out
+	for i := range read {
+		ev := read[i]
+		was, known := sh.source.VersionAt(ev.KV.Key, p.base)
+		// Below the compact revision the index may have let go of versions.
+		unsure := sh.source.CompactRev() > p.base
+		if ev.Type == mvcc.EventDelete && !unsure && (!known || was.Tombstone && was.Main < p.start) {
+			continue
+		}
+		if g.drops(ev.Type) {
+			continue
+		}
+		out = append(out, ev)
+		if !g.prevKV || g.noPut {
+			continue
+		}
+		switch {
+		case known && !was.Tombstone && was.Main >= p.start:
+			before, of = append(before, was), append(of, len(out)-1)
+		case unsure:
+			missing++
+		}
+	}
+	if len(before) == 0 {
+		return out, missing, nil
+	}
+	prevs, err := sh.source.ReadRevisions(ctx, nil, before)
+	if errors.Is(err, mvcc.ErrCompacted) {
+		return out, missing + len(before), nil
+	}
+	if err != nil {
+		return nil, missing, err
+	}
+	for i := range prevs {
+		kv := prevs[i].KV
+		out[of[i]].Prev = &kv
+	}
+	return out, missing, nil
+}

@@ -1,0 +1,199 @@
+package watch
+
+import (
+	"sync"
+
+	"github.com/watchkv/watchkv/mvcc"
+)
+
+// run is a piece of history for all watchers of a seat: events that match,
+// ascending, cut between revisions, and the revision it is complete up to.
+type run struct {
+	events    []mvcc.Event
+	rev       int64
+	bytes     int64
+	conflated bool
+}
+
+// entry is one hand-over in an outbox: runs of events for the watchers that
+// sat together when it was queued, or one control response. It becomes
+// responses in Recv, on the consumer's goroutine.
+type entry struct {
+	members []*watcher // as they were; appended to by others, never changed
+	first   run
+	more    []run
+	control Response
+	to      *watcher // the watch of a control response; nil for NoWatch
+}
+
+func (e *entry) isControl() bool { return e.members == nil }
+
+// run returns the i-th run.
+func (e *entry) run(i int) *run {
+	if i == 0 {
+		return &e.first
+	}
+	return &e.more[i-1]
+}
+
+// outbox is the bounded queue of a stream between the hub and its consumer.
+type outbox struct {
+	maxEntries int   // event entries; control has room of its own
+	maxBytes   int64 // of the records in them
+
+	mu      sync.Mutex // guards all below; a leaf
+	queue   []entry
+	taken   int64 // entries ever taken: the sequence number of queue[0]
+	entries int   // event entries in queue
+	bytes   int64
+	peak    int64 // most bytes ever
+	control int64 // sequence number behind the last control entry
+	parked  bool  // the consumer waits on wake
+	victims bool  // an offer was refused since the last take
+	closed  error
+
+	// wake has room for one signal: sent by whoever queues for a parked
+	// consumer, received by Recv, never closed.
+	wake chan struct{}
+}
+
+// offer queues runs for the members of a seat, as a new entry or, if the last
+// entry of the seat is still queued and nothing has changed since, at its
+// end. It reports false, and remembers that there are victims, if there is no
+// room. An empty outbox takes any runs.
+func (o *outbox) offer(st *seat, runs []run) bool {
+	var bytes int64
+	for i := range runs {
+		bytes += runs[i].bytes
+	}
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.entries > 0 && o.bytes+bytes > o.maxBytes {
+		o.victims = true
+		return false
+	}
+	if e := o.growable(st); e != nil {
+		e.more = append(e.more, runs...)
+	} else {
+		if o.entries >= o.maxEntries {
+			o.victims = true
+			return false
+		}
+		o.queue = append(o.queue, entry{members: st.members, first: runs[0]})
+		if len(runs) > 1 {
+			o.queue[len(o.queue)-1].more = append([]run(nil), runs[1:]...)
+		}
+		o.entries++
+		st.lastEntry = o.taken + int64(len(o.queue))
+	}
+	o.bytes += bytes
+	o.peak = max(o.peak, o.bytes)
+	o.signal()
+	return true
+}
+
+// growable returns the seat's last entry if runs may still be added to it:
+// it is queued, has the same members, and no control response came behind it,
+// which would then speak of a lower revision than what is before it.
+func (o *outbox) growable(st *seat) *entry {
+	if st.lastEntry <= o.taken || st.lastEntry <= o.control {
+		return nil
+	}
+	e := &o.queue[st.lastEntry-1-o.taken]
+	if len(e.members) != len(st.members) || &e.members[0] != &st.members[0] {
+		return nil
+	}
+	return e
+}
+
+// tell queues a control response; there is always room.
+func (o *outbox) tell(to *watcher, r Response) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.queue = append(o.queue, entry{control: r, to: to})
+	o.control = o.taken + int64(len(o.queue))
+	o.signal()
+}
+
+// tellIfRoom queues a control response unless the outbox is full of events.
+func (o *outbox) tellIfRoom(to *watcher, r Response) bool {
+	o.mu.Lock()
+	full := o.entries >= o.maxEntries || o.bytes >= o.maxBytes
+	o.mu.Unlock()
+	if full {
+		return false
+	}
+	o.tell(to, r)
+	return true
+}
+
+// signal wakes the consumer if it waits. The lock is held.
+func (o *outbox) signal() {
+	if o.parked {
+		o.parked = false
+		o.wake <- struct{}{}
+	}
+}
+
+// poke wakes the consumer though nothing was queued, to look at the state.
+func (o *outbox) poke() {
+	o.mu.Lock()
+	o.signal()
+	o.mu.Unlock()
+}
+
+// close ends the outbox: what is queued is dropped, Recv answers err.
+func (o *outbox) close(err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed != nil {
+		return
+	}
+	o.closed = err
+	o.queue, o.entries, o.bytes = nil, 0, 0
+	o.signal()
+}
+
+// take swaps the queue for an empty one. With nothing queued it parks the
+// consumer: the next signal goes to wake. victims tells that offers were
+// refused since the last take.
+func (o *outbox) take(empty []entry) (queue []entry, victims bool, err error) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.closed != nil {
+		return nil, false, o.closed
+	}
+	if len(o.queue) == 0 {
+		o.parked = true
+		return empty, false, nil
+	}
+	queue, o.queue = o.queue, empty
+	o.taken += int64(len(queue))
+	o.entries, o.bytes = 0, 0
+	victims, o.victims = o.victims, false
+	return queue, victims, nil
+}
+
+// unpark withdraws from waiting; a signal may already be on its way.
+func (o *outbox) unpark() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.parked {
+		<-o.wake
+	}
+	o.parked = false
+}
+
+// pending returns the bytes queued now and the most there ever were.
+func (o *outbox) pending() (bytes, peak int64) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bytes, o.peak
+}
+
+// idle reports whether nothing is queued.
+func (o *outbox) idle() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.queue) == 0
+}

@@ -1,0 +1,303 @@
+package watch
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/watchkv/watchkv/mvcc"
+)
+
+// recvResponses bounds what one Recv returns, so that a hand-over to many
+// watches does not become a slice as long as there are watches.
+const recvResponses = 256
+
+// Stream is one consumer: many watches and one bounded outbox. Its methods
+// may be called from any goroutine, but Recv from one at a time.
+type Stream struct {
+	number int64
+	name   string
+	shard  *shard
+	box    outbox
+
+	// The consumer's own, used in Recv only.
+	out    []Response
+	taking []entry // taken from the outbox, not handed out yet
+	at     place   // in taking
+
+	// Guarded by shard.mu.
+	watches map[int64]*watcher
+	nextID  int64
+	victims []*seat          // waiting for Recv
+	reading map[*group]*seat // the newest unsynced seat of a group
+	behind  int              // watches that are not synced, or wait for their start
+	closed  bool
+}
+
+// place is where Recv stands in the entries it took.
+type place struct{ entry, member, run int }
+
+// Watch begins a watch and returns its id. Its first response is Created;
+// nothing with its id comes before. A refused watch (ErrEmptyRange,
+// ErrDuplicateID, ErrNegativeID, ErrTooManyWatches, mvcc.ErrCompacted for a
+// negative start) is both an error here and a response, Created and Canceled,
+// with id NoWatch; the stream's other watches go on. A start below the
+// compact revision is not refused: the watch is created, and then canceled
+// with the revision it could start from. After Close: ErrStreamClosed.
+func (s *Stream) Watch(r Request) (id int64, err error) {
+	if r.StartRevision > 0 {
+		err = s.shard.source.CheckStart(r.StartRevision)
+	}
+	sh := s.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.closed {
+		return 0, ErrStreamClosed
+	}
+	current := sh.source.Rev()
+	if refused := s.refuseLocked(&r); refused != nil {
+		s.box.tell(nil, Response{WatchID: NoWatch, Created: true, Canceled: true, Revision: current, Err: refused})
+		return 0, refused
+	}
+	id = r.ID
+	if id == 0 {
+		id = s.pickIDLocked()
+	}
+	next := r.StartRevision
+	if next == 0 {
+		next = current + 1
+	}
+	created := Response{WatchID: id, Created: true, Revision: current, CaughtUp: next > current}
+	if err != nil {
+		s.refuseHistoryLocked(created, err)
+		return id, nil
+	}
+	w := &watcher{id: id, created: current, start: next, progress: r.Progress, caughtUp: created.CaughtUp}
+	w.group = sh.groupLocked(&r)
+	w.group.watches++
+	s.watches[id] = w
+	sh.hub.watches.Add(1)
+	if w.progress {
+		sh.progress[w] = current
+	}
+	s.box.tell(w, created)
+	sh.placeLocked(w, s, next)
+	if !w.caughtUp && (w.seat == nil || w.seat.state == Synced) {
+		sh.marks = append(sh.marks, w)
+	}
+	return id, nil
+}
+
+// refuseLocked returns why a request makes no watch, or nil.
+func (s *Stream) refuseLocked(r *Request) error {
+	cfg := &s.shard.hub.cfg
+	switch {
+	case r.span().Empty():
+		return ErrEmptyRange
+	case r.ID < 0:
+		return ErrNegativeID
+	case r.StartRevision < 0:
+		return mvcc.ErrCompacted
+	case s.watches[r.ID] != nil && r.ID != 0:
+		return ErrDuplicateID
+	case cfg.MaxWatchesPerStream > 0 && len(s.watches) >= cfg.MaxWatchesPerStream:
+		return fmt.Errorf("%w: %d on this stream, the bound", ErrTooManyWatches, len(s.watches))
+	case cfg.MaxWatches > 0 && s.shard.hub.watches.Load() >= int64(cfg.MaxWatches):
+		return fmt.Errorf("%w: %d in all, the bound", ErrTooManyWatches, cfg.MaxWatches)
+	}
+	return nil
+}
+
+// refuseHistoryLocked creates and cancels a watch whose start is gone.
+func (s *Stream) refuseHistoryLocked(created Response, err error) {
+	created.CaughtUp = false
+	s.box.tell(nil, created)
+	canceled := Response{WatchID: created.WatchID, Canceled: true, Revision: created.Revision, Err: err}
+	if c, ok := asCompacted(err); ok {
+		canceled.CompactRevision = c.Compact
+	}
+	s.box.tell(nil, canceled)
+}
+
+// pickIDLocked returns the next id that no watch of the stream has.
+func (s *Stream) pickIDLocked() int64 {
+	for s.watches[s.nextID] != nil {
+		s.nextID++
+	}
+	id := s.nextID
+	s.nextID++
+	return id
+}
+
+// groupLocked finds or makes the group that a request belongs to.
+func (sh *shard) groupLocked(r *Request) *group {
+	o := options{prevKV: r.PrevKV, noPut: r.NoPut, noDelete: r.NoDelete, policy: r.Policy}
+	if r.Policy == Cancel {
+		o.maxLagRevisions, o.maxLagBytes = r.MaxLagRevisions, r.MaxLagBytes
+	}
+	span := r.span()
+	if g := sh.groups.find(span, o); g != nil {
+		return g
+	}
+	return sh.groups.add(cloneSpan(span), o)
+}
+
+// cloneSpan copies a span into one allocation.
+func cloneSpan(s mvcc.Span) mvcc.Span {
+	if s.Single() {
+		both := append(make([]byte, 0, len(s.Hi)), s.Hi...)
+		return mvcc.Span{Lo: both[:len(s.Lo):len(s.Lo)], Hi: both}
+	}
+	both := append(append(make([]byte, 0, len(s.Lo)+len(s.Hi)), s.Lo...), s.Hi...)
+	out := mvcc.Span{Lo: both[:len(s.Lo):len(s.Lo)]}
+	if s.Hi != nil {
+		out.Hi = both[len(s.Lo):]
+	}
+	return out
+}
+
+// Cancel ends a watch: one Canceled response, and nothing of that id after
+// it. An id that is not there is ErrNoWatch and makes no response. The id may
+// be used again at once.
+func (s *Stream) Cancel(id int64) error {
+	sh := s.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.closed {
+		return ErrStreamClosed
+	}
+	w := s.watches[id]
+	if w == nil {
+		return fmt.Errorf("%w: id %d", ErrNoWatch, id)
+	}
+	sh.endLocked(s, w, Response{Revision: sh.source.Rev()}, true)
+	return nil
+}
+
+// Recv waits until there is something for the stream and returns it: at least
+// one response, in order. The slice is valid until the next Recv, the events
+// in it stay valid. One caller at a time. Errors: ctx's; ErrStreamClosed or
+// ErrHubClosed; and, once everything that is visible was delivered, the
+// store's own ErrFailed or ErrClosed, for then no event can follow.
+func (s *Stream) Recv(ctx context.Context) ([]Response, error) {
+	clear(s.out)
+	s.out = s.out[:0]
+	for {
+		s.expand()
+		if len(s.out) > 0 {
+			return s.out, nil
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		clear(s.taking)
+		s.at = place{}
+		queue, victims, err := s.box.take(s.taking[:0])
+		s.taking = queue
+		switch {
+		case err != nil:
+			return nil, err
+		case victims:
+			s.shard.drained(s)
+		case len(queue) == 0:
+			if err := s.wait(ctx); err != nil {
+				return nil, err
+			}
+		}
+	}
+}
+
+// wait parks until the outbox signals. take has said that the consumer parks.
+func (s *Stream) wait(ctx context.Context) error {
+	if s.shard.ended.Load() {
+		if err := s.shard.exhausted(s); err != nil {
+			s.box.unpark()
+			return err
+		}
+	}
+	select {
+	case <-s.box.wake:
+		return nil
+	case <-ctx.Done():
+		s.box.unpark()
+		return ctx.Err()
+	}
+}
+
+// exhausted returns the store's error once nothing can come any more.
+func (sh *shard) exhausted(s *Stream) error {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.behind > sh.waitingOf(s) || !s.box.idle() {
+		return nil
+	}
+	return fmt.Errorf("watch: no revision can follow %d: %w", sh.offered, sh.failed)
+}
+
+// waitingOf counts the watches of a stream that wait for their start.
+func (sh *shard) waitingOf(s *Stream) int {
+	n := 0
+	for _, f := range sh.waiting {
+		if f.stream == s && !f.w.dead.Load() {
+			n++
+		}
+	}
+	return n
+}
+
+// expand turns taken entries into responses, up to recvResponses.
+func (s *Stream) expand() {
+	for s.at.entry < len(s.taking) && len(s.out) < recvResponses {
+		e := &s.taking[s.at.entry]
+		if e.isControl() {
+			s.out = append(s.out, e.control)
+			s.at = place{entry: s.at.entry + 1}
+			continue
+		}
+		s.expandMembers(e)
+	}
+}
+
+func (s *Stream) expandMembers(e *entry) {
+	for ; s.at.member < len(e.members); s.at.member++ {
+		w := e.members[s.at.member]
+		if w.dead.Load() {
+			s.at.run = 0
+			continue
+		}
+		for ; s.at.run <= len(e.more); s.at.run++ {
+			if len(s.out) >= recvResponses {
+				return
+			}
+			r := e.run(s.at.run)
+			s.out = append(s.out, Response{WatchID: w.id, Events: r.events, Revision: r.rev, Conflated: r.conflated})
+		}
+		s.at.run = 0
+	}
+	s.at = place{entry: s.at.entry + 1}
+}
+
+// Close ends the stream and all its watches; a Recv that waits answers
+// ErrStreamClosed. A second Close does nothing.
+func (s *Stream) Close() error {
+	s.end(ErrStreamClosed)
+	return nil
+}
+
+func (s *Stream) end(err error) {
+	sh := s.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.closed {
+		return
+	}
+	for _, w := range s.watches {
+		sh.endLocked(s, w, Response{}, false)
+	}
+	s.closed = true
+	s.victims, s.reading = nil, nil
+	delete(sh.streams, s)
+	delete(sh.owed, s)
+	_, peak := s.box.pending()
+	sh.stats.PendingBytesMax = max(sh.stats.PendingBytesMax, peak)
+	s.box.close(err)
+}
