@@ -1,0 +1,123 @@
+package arch
+
+import "strings"
+
+const module = "github.com/watchkv/watchkv"
+
+// rule says what a package may import. Patterns are import paths below the
+// module; a last element of * stands for any one element or more.
+type rule struct {
+	pkg    string   // pattern of the packages it is for; the first match wins
+	ours   []string // patterns of our packages that code, not tests, may import
+	libs   []string // prefixes of foreign import paths that code may import
+	isTest bool     // a package for tests: it may import testing and testify
+}
+
+// Data flows from the top of this table to the bottom of the way of a write,
+// imports flow the other way. x/sys and testify have no row of their own.
+var rules = []rule{
+	{pkg: "backend", libs: []string{"golang.org/x/sys/"}},
+	{pkg: "backend/bolt", ours: []string{"backend"}, libs: []string{"go.etcd.io/bbolt"}},
+	{pkg: "backend/pebble", ours: []string{"backend"}, libs: []string{"github.com/cockroachdb/pebble/v2"}},
+	{pkg: "backend/badger", ours: []string{"backend"}, libs: []string{"github.com/dgraph-io/badger/v4"}},
+	{pkg: "backend/mem", ours: []string{"backend"}, libs: []string{"github.com/google/btree"}},
+	{pkg: "backend/engines", ours: []string{"backend", "backend/*"}},
+	{pkg: "backend/backendtest", ours: []string{"backend"}, isTest: true},
+	{
+		pkg:  "mvcc",
+		ours: []string{"backend", "internal/invariant", "mvcc/*"},
+		libs: []string{"github.com/google/btree", "google.golang.org/protobuf/encoding/protowire"},
+	},
+	{
+		pkg:  "mvcc/*",
+		ours: []string{"internal/invariant"},
+		libs: []string{"github.com/google/btree", "google.golang.org/protobuf/encoding/protowire"},
+	},
+	// The checker works outside tests too, so it may not know the testing
+	// package.
+	{pkg: "watch/watchtest", ours: []string{"mvcc", "watch", "internal/interval"}},
+	{pkg: "watch", ours: []string{"mvcc", "internal/interval", "internal/invariant"}},
+	{
+		pkg:  "bench",
+		ours: []string{"backend", "mvcc", "watch", "watch/watchtest", "bench/*"},
+		libs: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/sys/"},
+	},
+	{
+		pkg:  "bench/*",
+		ours: []string{"bench", "bench/*"},
+		libs: []string{"github.com/HdrHistogram/hdrhistogram-go", "github.com/jedib0t/go-pretty/v6/"},
+	},
+	{
+		pkg: "cmd/watchbench",
+		ours: []string{
+			"backend", "backend/engines", "backend/bolt", "mvcc", "watch", "watch/watchtest",
+			"bench", "bench/*", "cmd/watchbench/*",
+		},
+		libs: []string{
+			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/agext/levenshtein",
+			"github.com/jedib0t/go-pretty/v6/", "golang.org/x/term", "golang.org/x/sys/",
+		},
+	},
+	{
+		pkg:  "cmd/watchbench/*",
+		ours: []string{"backend", "mvcc", "watch", "bench", "bench/*", "cmd/watchbench/*"},
+		libs: []string{"github.com/jedib0t/go-pretty/v6/", "golang.org/x/term"},
+	},
+	{pkg: "examples/embed-bolt", ours: []string{"backend", "backend/bolt", "mvcc", "watch"}},
+	{pkg: "examples/embed-pebble", ours: []string{"backend", "backend/pebble", "mvcc", "watch"}},
+	{pkg: "examples/embed-badger", ours: []string{"backend", "backend/badger", "mvcc", "watch"}},
+	{pkg: "examples/embed-mem", ours: []string{"backend", "backend/mem", "mvcc", "watch"}},
+	{pkg: "internal/interval"},
+	{pkg: "internal/invariant"},
+	{pkg: "internal/arch"},
+	{pkg: "internal/model", ours: []string{"mvcc", "watch"}, isTest: true},
+	{
+		pkg:    "internal/metamorphic",
+		ours:   []string{"backend", "backend/*", "mvcc", "watch", "watch/watchtest", "internal/model"},
+		libs:   []string{"github.com/anishathalye/porcupine", "pgregory.net/rapid"},
+		isTest: true,
+	},
+}
+
+// ruleFor finds the row of a package named by its path below the module.
+func ruleFor(pkg string) (rule, bool) {
+	for _, r := range rules {
+		if matches(r.pkg, pkg) {
+			return r, true
+		}
+	}
+	return rule{}, false
+}
+
+// allows reports whether code under the rule may import path, a full import
+// path outside the standard library.
+func (r rule) allows(path string) bool {
+	if below, ours := strings.CutPrefix(path, module+"/"); ours {
+		return matchesAny(r.ours, below)
+	}
+	if r.isTest && strings.HasPrefix(path, "github.com/stretchr/testify/") {
+		return true
+	}
+	for _, lib := range r.libs {
+		if path == lib || strings.HasPrefix(path, strings.TrimSuffix(lib, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func matchesAny(patterns []string, pkg string) bool {
+	for _, p := range patterns {
+		if matches(p, pkg) {
+			return true
+		}
+	}
+	return false
+}
+
+func matches(pattern, pkg string) bool {
+	if parent, any := strings.CutSuffix(pattern, "/*"); any {
+		return strings.HasPrefix(pkg, parent+"/")
+	}
+	return pattern == pkg
+}
