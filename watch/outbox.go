@@ -22,11 +22,8 @@ type entry struct {
 	members []*watcher // as they were; appended to by others, never changed
 	first   run
 	more    []run
-	control Response
-	to      *watcher // the watch of a control response; nil for NoWatch
+	control *Response
 }
-
-func (e *entry) isControl() bool { return e.members == nil }
 
 // run returns the i-th run.
 func (e *entry) run(i int) *run {
@@ -107,23 +104,23 @@ func (o *outbox) growable(st *seat) *entry {
 }
 
 // tell queues a control response; there is always room.
-func (o *outbox) tell(to *watcher, r Response) {
+func (o *outbox) tell(r Response) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.queue = append(o.queue, entry{control: r, to: to})
+	o.queue = append(o.queue, entry{control: &r})
 	o.control = o.taken + int64(len(o.queue))
 	o.signal()
 }
 
 // tellIfRoom queues a control response unless the outbox is full of events.
-func (o *outbox) tellIfRoom(to *watcher, r Response) bool {
+func (o *outbox) tellIfRoom(r Response) bool {
 	o.mu.Lock()
 	full := o.entries >= o.maxEntries || o.bytes >= o.maxBytes
 	o.mu.Unlock()
 	if full {
 		return false
 	}
-	o.tell(to, r)
+	o.tell(r)
 	return true
 }
 

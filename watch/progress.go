@@ -45,7 +45,7 @@ func (sh *shard) tick() {
 		}
 		sh.progress[w] = sh.offered
 		if st.lastRev <= last {
-			st.stream.box.tellIfRoom(w, Response{WatchID: w.id, Revision: sh.offered})
+			st.stream.box.tellIfRoom(Response{WatchID: w.id, Revision: sh.offered})
 		}
 	}
 }
@@ -77,7 +77,7 @@ func (sh *shard) answerOwedLocked(s *Stream) {
 		delete(sh.owed, s)
 	case s.behind == 0 && sh.offered >= bar:
 		delete(sh.owed, s)
-		s.box.tell(nil, Response{WatchID: NoWatch, Revision: sh.offered})
+		s.box.tell(Response{WatchID: NoWatch, Revision: sh.offered})
 	}
 }
 

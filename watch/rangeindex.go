@@ -49,7 +49,7 @@ func prefixOf(s mvcc.Span) (prefix []byte, ok bool) {
 		n--
 	}
 	if n == 0 {
-		return s.Lo, s.Hi == nil
+		return s.Lo, s.Hi == nil // only bytes 0xff: the keys from it on, without an end
 	}
 	if len(s.Hi) != n || s.Hi[n-1] != s.Lo[n-1]+1 || string(s.Hi[:n-1]) != string(s.Lo[:n-1]) {
 		return nil, false

@@ -240,7 +240,7 @@ func (sh *shard) markLocked(st *seat) {
 	for _, w := range st.members {
 		if !w.caughtUp && !w.dead.Load() {
 			w.caughtUp = true
-			st.stream.box.tell(w, Response{WatchID: w.id, CaughtUp: true, Revision: st.next - 1})
+			st.stream.box.tell(Response{WatchID: w.id, CaughtUp: true, Revision: st.next - 1})
 		}
 	}
 }
@@ -256,7 +256,7 @@ func (sh *shard) markSyncedLocked() {
 			kept = append(kept, w)
 		case w.seat.state == Synced:
 			w.caughtUp = true
-			w.seat.stream.box.tell(w, Response{WatchID: w.id, CaughtUp: true, Revision: sh.offered})
+			w.seat.stream.box.tell(Response{WatchID: w.id, CaughtUp: true, Revision: sh.offered})
 		default:
 			w.seat.behind.markRev = max(w.seat.behind.markRev, w.created)
 		}
@@ -275,7 +275,7 @@ func (sh *shard) endLocked(s *Stream, w *watcher, r Response, tell bool) {
 	sh.hub.watches.Add(-1)
 	if tell {
 		r.WatchID, r.Canceled = w.id, true
-		s.box.tell(w, r)
+		s.box.tell(r)
 	}
 	if st := w.seat; st == nil {
 		s.behind-- // it waits for its start

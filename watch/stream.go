@@ -11,6 +11,10 @@ import (
 // watches does not become a slice as long as there are watches.
 const recvResponses = 256
 
+// keptEntries is the longest queue whose memory a stream keeps for the next
+// one: idle streams that once made thousands of watches must not hold it.
+const keptEntries = 256
+
 // Stream is one consumer: many watches and one bounded outbox. Its methods
 // may be called from any goroutine, but Recv from one at a time.
 type Stream struct {
@@ -55,7 +59,7 @@ func (s *Stream) Watch(r Request) (id int64, err error) {
 	}
 	current := sh.source.Rev()
 	if refused := s.refuseLocked(&r); refused != nil {
-		s.box.tell(nil, Response{WatchID: NoWatch, Created: true, Canceled: true, Revision: current, Err: refused})
+		s.box.tell(Response{WatchID: NoWatch, Created: true, Canceled: true, Revision: current, Err: refused})
 		return 0, refused
 	}
 	id = r.ID
@@ -79,7 +83,7 @@ func (s *Stream) Watch(r Request) (id int64, err error) {
 	if w.progress {
 		sh.progress[w] = current
 	}
-	s.box.tell(w, created)
+	s.box.tell(created)
 	sh.placeLocked(w, s, next)
 	if !w.caughtUp && (w.seat == nil || w.seat.state == Synced) {
 		sh.marks = append(sh.marks, w)
@@ -110,12 +114,12 @@ func (s *Stream) refuseLocked(r *Request) error {
 // refuseHistoryLocked creates and cancels a watch whose start is gone.
 func (s *Stream) refuseHistoryLocked(created Response, err error) {
 	created.CaughtUp = false
-	s.box.tell(nil, created)
+	s.box.tell(created)
 	canceled := Response{WatchID: created.WatchID, Canceled: true, Revision: created.Revision, Err: err}
 	if c, ok := asCompacted(err); ok {
 		canceled.CompactRevision = c.Compact
 	}
-	s.box.tell(nil, canceled)
+	s.box.tell(canceled)
 }
 
 // pickIDLocked returns the next id that no watch of the stream has.
@@ -175,7 +179,8 @@ func (s *Stream) Cancel(id int64) error {
 
 // Recv waits until there is something for the stream and returns it: at least
 // one response, in order. The slice is valid until the next Recv, the events
-// in it stay valid. One caller at a time. Errors: ctx's; ErrStreamClosed or
+// in it stay valid. One caller at a time. A ctx that has ended does not keep
+// it from returning what is there. Errors: ctx's; ErrStreamClosed or
 // ErrHubClosed; and, once everything that is visible was delivered, the
 // store's own ErrFailed or ErrClosed, for then no event can follow.
 func (s *Stream) Recv(ctx context.Context) ([]Response, error) {
@@ -186,10 +191,9 @@ func (s *Stream) Recv(ctx context.Context) ([]Response, error) {
 		if len(s.out) > 0 {
 			return s.out, nil
 		}
-		if err := ctx.Err(); err != nil {
-			return nil, err
+		if clear(s.taking); cap(s.taking) > keptEntries {
+			s.taking = nil
 		}
-		clear(s.taking)
 		s.at = place{}
 		queue, victims, err := s.box.take(s.taking[:0])
 		s.taking = queue
@@ -248,8 +252,8 @@ func (sh *shard) waitingOf(s *Stream) int {
 func (s *Stream) expand() {
 	for s.at.entry < len(s.taking) && len(s.out) < recvResponses {
 		e := &s.taking[s.at.entry]
-		if e.isControl() {
-			s.out = append(s.out, e.control)
+		if e.control != nil {
+			s.out = append(s.out, *e.control)
 			s.at = place{entry: s.at.entry + 1}
 			continue
 		}
