@@ -1,0 +1,134 @@
+package badger
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/dgraph-io/badger/v4"
+
+	"github.com/watchkv/watchkv/backend"
+)
+
+const (
+	// flattenWorkers leave a core to writers and readers.
+	flattenWorkers = 1
+	// discardRatio: a value log file is rewritten once half of it is garbage.
+	discardRatio = 0.5
+	// pendingLoads bounds the batches that Restore has under way.
+	pendingLoads = 16
+)
+
+func (e *engine) Backup(ctx context.Context, w io.Writer) error {
+	if err := e.gate.Enter(); err != nil {
+		return fmt.Errorf("badger: backup: %w", err)
+	}
+	defer e.gate.Leave()
+	_, err := e.db.Backup(ctxStream{ctx: ctx, w: w}, 0)
+	if err := errors.Join(ctx.Err(), err); err != nil {
+		return fmt.Errorf("badger: backup: %w", damage(err))
+	}
+	return nil
+}
+
+// ctxStream fails once the context is done.
+type ctxStream struct {
+	ctx context.Context
+	r   io.Reader
+	w   io.Writer
+}
+
+func (c ctxStream) Read(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.r.Read(p)
+}
+
+func (c ctxStream) Write(p []byte) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.w.Write(p)
+}
+
+func restore(ctx context.Context, path string, r io.Reader, o backend.Options) (backend.Engine, error) {
+	if err := putBack(ctx, path, r, o); err != nil {
+		return nil, fmt.Errorf("badger: restore to %s: %w", path, err)
+	}
+	return Open(path, o)
+}
+
+// putBack loads the entries into a new store under a mark that stays if it
+// does not end well, so that half a restore does not open.
+func putBack(ctx context.Context, path string, r io.Reader, o backend.Options) error {
+	fresh, err := backend.PrepareDir(path, false, ownName)
+	if err != nil {
+		return err
+	}
+	if !fresh {
+		return fs.ErrExist
+	}
+	mark := filepath.Join(path, restoring)
+	if err := errors.Join(os.WriteFile(mark, nil, 0o600), backend.SyncDir(path)); err != nil {
+		return err
+	}
+	o.ReadOnly = false
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = defaultCache
+	}
+	db, err := openDB(settings(path, o))
+	if err != nil {
+		return err
+	}
+	if err := errors.Join(db.Load(ctxStream{ctx: ctx, r: r}, pendingLoads), db.Close()); err != nil {
+		return fmt.Errorf("%w: %w", err, backend.ErrDamaged)
+	}
+	return errors.Join(os.Remove(mark), backend.SyncDir(path))
+}
+
+func (e *engine) Reclaim(ctx context.Context) error {
+	if err := e.gate.Enter(); err != nil {
+		return fmt.Errorf("badger: reclaim: %w", err)
+	}
+	defer e.gate.Leave()
+	if e.readOnly {
+		return fmt.Errorf("badger: reclaim: %w", backend.ErrReadOnly)
+	}
+	err := ctx.Err()
+	if err == nil {
+		err = e.db.Flatten(flattenWorkers)
+	}
+	for err == nil { // one file at a time, until none has enough garbage
+		if err = ctx.Err(); err == nil {
+			err = e.db.RunValueLogGC(discardRatio)
+		}
+	}
+	if errors.Is(err, badger.ErrNoRewrite) {
+		return nil
+	}
+	return fmt.Errorf("badger: reclaim: %w", damage(err))
+}
+
+// Verify reads every block of every table.
+func (e *engine) Verify(ctx context.Context) (backend.VerifyReport, error) {
+	if err := e.gate.Enter(); err != nil {
+		return backend.VerifyReport{}, fmt.Errorf("badger: verify: %w", err)
+	}
+	defer e.gate.Leave()
+	err := ctx.Err()
+	if err == nil {
+		err = e.db.VerifyChecksum()
+	}
+	if err != nil {
+		return backend.VerifyReport{}, fmt.Errorf("badger: verify: %w", damage(err))
+	}
+	return backend.VerifyReport{
+		Checked:   []string{"block checksums of all tables"},
+		Unchecked: []string{"memtables and their logs", "values of 1 MiB and more"},
+	}, nil
+}

@@ -1,0 +1,378 @@
+// Package badger keeps the data in a badger v4 directory: a log-structured
+// merge tree with a value log beside it, which is kept out of use.
+//
+// A [backend.Space] is the first byte of each key on disk.
+//
+// What to know:
+//   - A batch is one transaction and has a maximum: see Stats.
+//   - Values of 1 MiB and more go to the value log: badger's own bound. Its
+//     garbage goes in Reclaim only. Nothing else uses that log.
+//   - NoSync is treated as Sync: unsynced, badger may not open after power
+//     loss.
+//   - A directory that was not closed cleanly does not open read-only: open
+//     it once for writing.
+//   - Checksums are checked as blocks are read, but badger ends a scan at a
+//     damaged block without telling. Verify tells.
+//   - A full disk ends the process: badger writes through memory maps.
+//   - Reclaim rewrites tables and the value log. Writers go on. It gives back
+//     little: tombstones go only as later compactions happen to meet them.
+//   - Backup is badger's own stream of entries. Writers go on.
+package badger
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+
+	"github.com/dgraph-io/badger/v4"
+	"github.com/dgraph-io/badger/v4/options"
+	"github.com/dgraph-io/badger/v4/y"
+
+	"github.com/watchkv/watchkv/backend"
+)
+
+const (
+	// memTableBytes bounds the batch: badger takes 15% of it, 9.6 MiB.
+	memTableBytes = 64 << 20
+	// inTreeBelow is the largest bound badger allows for values in the tree.
+	inTreeBelow = 1 << 20
+	// valueLogBytes: the file is mapped and synced at twice this size.
+	valueLogBytes = 64 << 20
+	// compactors: badger takes no fewer, and two cores no more.
+	compactors = 2
+	// defaultCache is Options.CacheBytes left at zero.
+	defaultCache = 64 << 20
+	// Of what badger takes in a transaction, its own end mark is one entry;
+	// an operation counts less there than in Batch.Size.
+	reservedBytes, reservedOps = 64, 2
+	// restoring marks a directory whose Restore has not ended.
+	restoring = ".restoring"
+)
+
+// Driver names the engine for the table of engines.
+func Driver() backend.Driver {
+	return backend.Driver{Name: "badger", Open: Open, Restore: restore, Holds: holds}
+}
+
+// ownName knows files that badger alone makes; MANIFEST of pebble has a
+// number.
+func ownName(name string) bool {
+	return name == "MANIFEST" || name == "KEYREGISTRY" || name == "DISCARD" || strings.HasSuffix(name, ".mem") || strings.HasSuffix(name, ".vlog")
+}
+
+func holds(path string) bool { return backend.DirHolds(path, ownName) }
+
+// Open opens the directory at path, which it makes if need be. A second open
+// is refused with ErrLocked; any number of read-only opens go together.
+func Open(path string, o backend.Options) (backend.Engine, error) {
+	e, err := open(path, o)
+	if err != nil {
+		return nil, fmt.Errorf("badger: open %s: %w", path, damage(err))
+	}
+	return e, nil
+}
+
+func open(path string, o backend.Options) (*engine, error) {
+	_, spaces, err := o.RegisteredSpaces()
+	if err != nil {
+		return nil, err
+	}
+	if spaces['!'] {
+		return nil, fmt.Errorf("space %d: badger keeps its own entries under %q", '!', "!badger!")
+	}
+	if _, err := backend.PrepareDir(path, o.ReadOnly, ownName); err != nil {
+		return nil, err
+	}
+	if _, err := os.Stat(filepath.Join(path, restoring)); err == nil {
+		return nil, fmt.Errorf("a restore into it was cut short: %w", backend.ErrDamaged)
+	}
+	if err := lockAndClean(path, o.ReadOnly); err != nil {
+		return nil, err
+	}
+	if o.CacheBytes <= 0 {
+		o.CacheBytes = defaultCache
+	}
+	db, err := openDB(settings(path, o))
+	if err != nil {
+		return nil, err
+	}
+	e := &engine{
+		db:         db,
+		dir:        path,
+		readOnly:   o.ReadOnly,
+		cacheBytes: o.CacheBytes,
+		spaces:     spaces,
+		maxBytes:   db.MaxBatchSize() - reservedBytes,
+		maxOps:     int(db.MaxBatchCount()) - reservedOps,
+		version:    backend.LibraryVersion("badger", "github.com/dgraph-io/badger/v4", "v4"),
+	}
+	e.current = &generation{txn: db.NewTransaction(false), holders: 1}
+	return e, nil
+}
+
+func openDB(opts badger.Options) (*badger.DB, error) {
+	db, err := badger.Open(opts)
+	switch {
+	case err == nil:
+		return db, nil
+	case errors.Is(err, badger.ErrTruncateNeeded):
+		return nil, fmt.Errorf("not closed cleanly, so it does not open read-only before it was open for writing once: %w", err)
+	case isLockHeld(err):
+		return nil, fmt.Errorf("%w: %w", backend.ErrLocked, err)
+	default:
+		return nil, err
+	}
+}
+
+// lockAndClean removes memtable files of no bytes, as a power loss leaves
+// them; badger would not open beside them. It holds the directory's lock for
+// that time, since a live memtable begins with no bytes, too.
+func lockAndClean(path string, readOnly bool) error {
+	return withDirLock(path, !readOnly, func() error {
+		if readOnly {
+			return nil
+		}
+		names, err := filepath.Glob(filepath.Join(escape(path), "*.mem"))
+		if err != nil {
+			return err
+		}
+		for _, name := range names {
+			info, err := os.Stat(name)
+			if err == nil && info.Size() == 0 {
+				err = os.Remove(name)
+			}
+			if err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// escape makes a path a pattern for itself.
+func escape(path string) string {
+	return strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]").Replace(path)
+}
+
+func settings(path string, o backend.Options) badger.Options {
+	opts := badger.DefaultOptions(path).
+		WithReadOnly(o.ReadOnly).
+		WithLogger(nil).
+		WithSyncWrites(true).
+		WithDetectConflicts(false). // one writer
+		WithNumVersionsToKeep(1).   // revisions are in our keys
+		WithMemTableSize(memTableBytes).
+		WithValueThreshold(inTreeBelow).
+		WithValueLogFileSize(valueLogBytes).
+		WithBlockCacheSize(o.CacheBytes).
+		WithCompression(options.Snappy).
+		WithChecksumVerificationMode(options.OnBlockRead). // by default reads return flipped bits
+		WithNumCompactors(compactors).
+		WithCompactL0OnClose(true).
+		WithMetricsEnabled(false)
+	if o.Logger != nil {
+		opts = opts.WithLogger(logger{o.Logger.With("engine", "badger")})
+	}
+	return opts
+}
+
+// damage adds ErrDamaged to what badger finds broken.
+func damage(err error) error {
+	if errors.Is(err, y.ErrChecksumMismatch) {
+		return fmt.Errorf("%w: %w", backend.ErrDamaged, err)
+	}
+	return err
+}
+
+type engine struct {
+	db         *badger.DB // all set by open, never changed
+	dir        string
+	readOnly   bool
+	cacheBytes int64
+	spaces     backend.SpaceSet
+	maxBytes   int64
+	maxOps     int
+	version    string
+
+	gate backend.Gate
+
+	mu      sync.Mutex // guards all below; never held across a call of badger
+	current *generation
+	views   int
+}
+
+// generation is the state between two Applies: one read transaction that all
+// views of that time share. To begin a transaction badger waits for commits
+// under way; a view must not, so Apply begins it.
+type generation struct {
+	txn     *badger.Txn
+	holders int // views, and one for being current; guarded by engine.mu
+}
+
+// hold returns the current generation; the caller owes a release.
+func (e *engine) hold() *generation {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.views++
+	e.current.holders++
+	return e.current
+}
+
+func (e *engine) release(g *generation) {
+	e.mu.Lock()
+	e.views--
+	last := g.dropLocked()
+	e.mu.Unlock()
+	if last {
+		g.txn.Discard()
+	}
+}
+
+func (g *generation) dropLocked() (last bool) {
+	g.holders--
+	return g.holders == 0
+}
+
+// advance shows the newest commit to the views that follow.
+func (e *engine) advance() {
+	next := &generation{txn: e.db.NewTransaction(false), holders: 1}
+	e.mu.Lock()
+	old := e.current
+	e.current = next
+	last := old.dropLocked()
+	e.mu.Unlock()
+	if last {
+		old.txn.Discard()
+	}
+}
+
+// Apply commits one transaction, with Sync always.
+func (e *engine) Apply(b *backend.Batch, s backend.Syncing) error {
+	if err := e.gate.Enter(); err != nil {
+		return fmt.Errorf("badger: apply: %w", err)
+	}
+	defer e.gate.Leave()
+	if e.readOnly {
+		return fmt.Errorf("badger: apply: %w", backend.ErrReadOnly)
+	}
+	if err := b.Check(&e.spaces, e.maxBytes, e.maxOps); err != nil {
+		return fmt.Errorf("badger: apply: %w", err)
+	}
+	if b.Len() == 0 {
+		return nil
+	}
+	if err := e.commit(b); err != nil {
+		return fmt.Errorf("badger: apply %d operations of %d bytes: %w", b.Len(), b.Size(), damage(err))
+	}
+	e.advance()
+	return nil
+}
+
+func (e *engine) commit(b *backend.Batch) error {
+	txn := e.db.NewTransaction(true)
+	defer txn.Discard()
+	// badger keeps keys until the transaction ends: one arena for them all.
+	keyBytes := 0
+	for i := range b.Ops() {
+		keyBytes += 1 + len(b.Ops()[i].Key)
+	}
+	arena := make([]byte, 0, keyBytes)
+	for i := range b.Ops() {
+		op := &b.Ops()[i]
+		start := len(arena)
+		arena = append(append(arena, byte(op.Space)), op.Key...)
+		key := arena[start:len(arena):len(arena)]
+		var err error
+		if op.Kind == backend.OpDelete {
+			err = txn.Delete(key)
+		} else {
+			err = txn.Set(key, op.Value)
+		}
+		if errors.Is(err, badger.ErrTxnTooBig) {
+			return fmt.Errorf("operation %d: %w: %w", i, backend.ErrBatchTooLarge, err)
+		}
+		if err != nil {
+			return fmt.Errorf("operation %d: %w", i, err)
+		}
+	}
+	return txn.Commit()
+}
+
+func (e *engine) Stats() backend.Stats {
+	e.mu.Lock()
+	views := e.views
+	e.mu.Unlock()
+	stats := backend.Stats{
+		DiskBytes: -1, InUseBytes: -1,
+		OpenViews:     views,
+		MaxBatchBytes: e.maxBytes,
+		MaxBatchOps:   e.maxOps,
+		CacheBytes:    e.cacheBytes,
+		Checksums:     true,
+		Version:       e.version,
+	}
+	if e.gate.Enter() != nil {
+		return stats
+	}
+	defer e.gate.Leave()
+	if n, err := dirBytes(e.dir); err == nil {
+		stats.DiskBytes = n
+	}
+	stats.InUseBytes = 0
+	for _, level := range e.db.Levels() {
+		stats.InUseBytes += level.Size - level.StaleDatSize
+	}
+	return stats
+}
+
+// dirBytes adds up what the files take on disk; badger lengthens some of them
+// long before it writes there.
+func dirBytes(dir string) (int64, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return 0, err
+	}
+	var n int64
+	for _, entry := range entries {
+		info, err := entry.Info()
+		if errors.Is(err, fs.ErrNotExist) {
+			continue // a compaction was done with it
+		}
+		if err != nil {
+			return 0, err
+		}
+		n += onDisk(info)
+	}
+	return n, nil
+}
+
+func (e *engine) Close() error {
+	if err := e.gate.Close(); err != nil {
+		return fmt.Errorf("badger: close: %w", err)
+	}
+	e.mu.Lock()
+	last := e.current
+	e.mu.Unlock()
+	last.txn.Discard()
+	if err := e.db.Close(); err != nil {
+		return fmt.Errorf("badger: close %s: %w", e.dir, err)
+	}
+	return nil
+}
+
+// logger carries badger's messages to the program's log.
+type logger struct{ log *slog.Logger }
+
+func (l logger) text(format string, args []any) string {
+	return strings.TrimSpace(fmt.Sprintf(format, args...))
+}
+
+func (l logger) Errorf(format string, args ...any)   { l.log.Error(l.text(format, args)) }
+func (l logger) Warningf(format string, args ...any) { l.log.Warn(l.text(format, args)) }
+func (l logger) Infof(format string, args ...any)    { l.log.Debug(l.text(format, args)) }
+func (l logger) Debugf(format string, args ...any)   { l.log.Debug(l.text(format, args)) }
