@@ -86,3 +86,26 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+func (c Config) validate() error {
+	for _, bound := range []struct {
+		name  string
+		value int64
+	}{
+		{"Durability", int64(c.Durability.interval)},
+		{"RecentBytes", c.RecentBytes},
+		{"PendingBytes", c.PendingBytes},
+		{"MaxRecordBytes", int64(c.MaxRecordBytes)},
+		{"AutoCompact.Revisions", c.AutoCompact.Revisions},
+		{"AutoCompact.Age", int64(c.AutoCompact.Age)},
+		{"AutoCompact.Interval", int64(c.AutoCompact.Interval)},
+	} {
+		if bound.value < 0 {
+			return fmt.Errorf("mvcc: Config.%s is %d, it cannot be negative", bound.name, bound.value)
+		}
+	}
+	if c.AutoCompact.Interval > 0 && c.AutoCompact.Revisions == 0 && c.AutoCompact.Age == 0 {
+		return fmt.Errorf("mvcc: Config.AutoCompact has an interval but neither Revisions nor Age")
+	}
+	return nil
+}

@@ -33,6 +33,11 @@ var (
 	ErrClosed = errors.New("mvcc: store is closed")
 	// ErrDamaged: stored bytes are not what a store writes.
 	ErrDamaged = errors.New("mvcc: stored data is damaged")
+	// ErrTxDone: a WriteTx was used after its closure had returned.
+	ErrTxDone = errors.New("mvcc: transaction is over")
+	// ErrKeyMissing: a put was told to keep the value or lease of a key that
+	// does not exist. The text is etcd's.
+	ErrKeyMissing = errors.New("mvcc: key not found")
 	// ErrFormat: the data was written by a newer format of this program.
 	ErrFormat = errors.New("mvcc: format is newer than this program")
 )

@@ -1,6 +1,8 @@
 package mvcc
 
 import (
+	"math"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchkv/watchkv/backend"
@@ -15,7 +17,7 @@ type Stats struct {
 	Keys       int   // keys in the index, deleted ones with history included
 	Revisions  int64 // versions in the index
 
-	RecentBytes     int64 // records in the recent log
+	RecentBytes     int64 // weight of the recent log, bookkeeping included
 	RecentRevisions int64
 	PendingBytes    int64 // visible and not durable yet; 0 in Sync
 
@@ -41,4 +43,92 @@ type Stats struct {
 	GetNanosPerRead   float64
 
 	Engine backend.Stats
+}
+
+// counters only grow.
+type counters struct {
+	groups, puts, txns            atomic.Int64
+	applies, applyNanos, applyMax atomic.Int64
+	compactions, compacted        atomic.Int64
+}
+
+// applied counts one batch. Callers hold applyMu, so the maximum is exact.
+func (c *counters) applied(d time.Duration) {
+	c.applies.Add(1)
+	c.applyNanos.Add(int64(d))
+	c.applyMax.Store(max(c.applyMax.Load(), int64(d)))
+}
+
+// costs are what reading this engine costs, learnt while reading.
+type costs struct{ scan, get cost }
+
+// Before anything was measured: the middle of what the engines showed.
+const (
+	scanNanosGuess = 250
+	getNanosGuess  = 5000
+)
+
+func (c *costs) init() {
+	c.scan.set(scanNanosGuess)
+	c.get.set(getNanosGuess)
+}
+
+// cost is a moving average in nanoseconds for one item. Readers that add at
+// the same time may lose one sample to each other.
+type cost struct{ bits atomic.Uint64 }
+
+// costSample is how many items outweigh what was known before.
+const costSample = 1000
+
+func (c *cost) add(d time.Duration, items int) {
+	if items <= 0 || d <= 0 {
+		return
+	}
+	weight := min(float64(items)/costSample, 0.5)
+	sample := float64(d) / float64(items)
+	c.set(c.nanos()*(1-weight) + sample*weight)
+}
+
+func (c *cost) set(nanos float64) { c.bits.Store(math.Float64bits(nanos)) }
+func (c *cost) nanos() float64    { return math.Float64frombits(c.bits.Load()) }
+
+// Stats reads the store's figures; cheap enough for several times a second.
+func (s *Store) Stats() Stats {
+	st := Stats{
+		Rev:               s.visible.Load(),
+		Applied:           s.applied.Load(),
+		CompactRev:        s.compactRev.Load(),
+		Groups:            s.counters.groups.Load(),
+		Puts:              s.counters.puts.Load(),
+		Txns:              s.counters.txns.Load(),
+		Applies:           s.counters.applies.Load(),
+		ApplyTime:         time.Duration(s.counters.applyNanos.Load()),
+		ApplyLongest:      time.Duration(s.counters.applyMax.Load()),
+		Compactions:       s.counters.compactions.Load(),
+		CompactedRecords:  s.counters.compacted.Load(),
+		ScanNanosPerEntry: s.costs.scan.nanos(),
+		GetNanosPerRead:   s.costs.get.nanos(),
+		Engine:            s.engine.Stats(),
+	}
+	if f := s.failure.Load(); f != nil {
+		st.Failed = f.err().Error()
+	}
+	st.Keys, st.Revisions = s.indexSize()
+	st.RecentBytes, st.RecentRevisions, st.PendingBytes = s.tail.sizes()
+	if !s.relaxed() {
+		st.PendingBytes = 0
+	}
+	return st
+}
+
+func (s *Store) indexSize() (keys int, revisions int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return len(s.index.byKey), s.index.revisions
+}
+
+func (t *tail) sizes() (bytes, revisions, pending int64) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.total - t.evicted, int64(t.n), t.total - t.applyWt
 }

@@ -1,0 +1,262 @@
+package mvcc
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"time"
+
+	"github.com/watchkv/watchkv/backend"
+)
+
+// group is what one engine batch makes durable in Sync: all transactions that
+// were staged while the batch before it was being written.
+type group struct {
+	end  int64         // last revision in it; guarded by writer until it is taken
+	done chan struct{} // closed by its leader
+	err  error         // set before done is closed
+}
+
+// staged is what a transaction left behind when it released the writer lock.
+type staged struct {
+	rev   int64  // its own revision, or the one it ran at if it changed nothing
+	wrote bool   // it made a revision
+	group *group // Sync: what must be visible before the caller hears; nil: nothing
+	leads bool   // the caller began the group and commits it
+	woke  bool   // somebody was waiting for the revision
+}
+
+// write runs fn as one transaction and returns when its outcome is certain:
+// the revision it made, or if it changed nothing the one it ran at.
+func (s *Store) write(ctx context.Context, fn func(t *txn) error) (rev int64, err error) {
+	st, err := s.stage(ctx, fn)
+	for err == errNoRoom {
+		if err = s.room.wait(ctx, s.hasRoom); err == nil {
+			st, err = s.stage(ctx, fn)
+		}
+	}
+	if st.leads {
+		if ctx.Done() == nil {
+			s.lead(st.group)
+		} else {
+			// The caller may leave, the group may not.
+			go s.lead(st.group)
+		}
+	}
+	if st.group != nil {
+		if groupErr := st.await(ctx); groupErr != nil {
+			return 0, groupErr
+		}
+	}
+	if st.woke {
+		// The woken goroutine sits behind this one: let it run now.
+		runtime.Gosched()
+	}
+	if err != nil {
+		return 0, err
+	}
+	return st.rev, nil
+}
+
+// await waits until the group is visible or has failed.
+func (st *staged) await(ctx context.Context) error {
+	select {
+	case <-st.group.done:
+		return st.group.err
+	default:
+	}
+	select {
+	case <-st.group.done:
+		return st.group.err
+	case <-ctx.Done():
+	}
+	if st.wrote {
+		return fmt.Errorf("revision %d: %w: %w", st.rev, ErrUncertain, ctx.Err())
+	}
+	return fmt.Errorf("waiting for revision %d, which the transaction read: %w", st.group.end, ctx.Err())
+}
+
+// stage runs fn under the writer lock and hands what it did to the committer.
+func (s *Store) stage(ctx context.Context, fn func(t *txn) error) (staged, error) {
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	if err := ctx.Err(); err != nil {
+		return staged{}, err
+	}
+	if err := s.refusal(); err != nil {
+		return staged{}, err
+	}
+	if !s.roomLocked() {
+		return staged{}, errNoRoom
+	}
+	t := &s.staging
+	defer t.end()
+	if err := t.run(fn); err != nil || len(t.events) == 0 {
+		st := staged{rev: s.next - 1}
+		if t.read {
+			st.group = s.newest
+		}
+		return st, err
+	}
+	st := staged{rev: s.next, wrote: true}
+	s.next++
+	s.counters.txns.Add(1)
+	s.counters.puts.Add(int64(len(t.events)))
+	before, after := s.tail.add(t.events)
+	if s.relaxed() {
+		s.visible.Store(st.rev)
+		st.woke = s.shown.wake()
+		s.background.pendingGrew(before, after, s.cfg.PendingBytes)
+		return st, nil
+	}
+	if s.open == nil {
+		s.open = &group{done: make(chan struct{})}
+		s.newest = s.open
+		st.leads = true
+		s.leaders.Add(1)
+	}
+	s.open.end = st.rev
+	st.group = s.open
+	return st, nil
+}
+
+// refusal is why no write is taken; nil if it is.
+func (s *Store) refusal() error {
+	if s.closed.Load() {
+		return ErrClosed
+	}
+	if f := s.failure.Load(); f != nil {
+		return f.err()
+	}
+	if s.readOnly != "" {
+		return fmt.Errorf("%w: %s", ErrReadOnly, s.readOnly)
+	}
+	return nil
+}
+
+// lead commits g: the caller's duty who began it.
+func (s *Store) lead(g *group) {
+	defer s.leaders.Done()
+	woke := s.commit(g)
+	close(g.done)
+	if woke {
+		runtime.Gosched()
+	}
+}
+
+// commit waits for the batch before, takes the group and writes it.
+func (s *Store) commit(g *group) (woke bool) {
+	s.applyMu.Lock()
+	defer s.applyMu.Unlock()
+	// Those whom the batch before has just acknowledged get the time to
+	// stage once more; without it a group holds half of the writers.
+	runtime.Gosched()
+	end := s.take(g)
+	s.counters.groups.Add(1)
+	woke, g.err = s.applyThroughLocked(end, nil)
+	return woke
+}
+
+// take closes the group to joiners.
+func (s *Store) take(g *group) (end int64) {
+	s.writer.Lock()
+	defer s.writer.Unlock()
+	s.open = nil
+	return g.end
+}
+
+// applyThroughLocked writes every revision up to end that is not applied yet,
+// whole revisions to a batch, and in Sync shows each batch as soon as it is
+// durable. meta is added to the first batch. Needs applyMu.
+func (s *Store) applyThroughLocked(end int64, meta []backend.Op) (woke bool, err error) {
+	if f := s.failure.Load(); f != nil {
+		return false, f.err()
+	}
+	for from := s.applied.Load() + 1; from <= end || len(meta) > 0; from = s.applied.Load() + 1 {
+		last := s.fillLocked(from, end, meta)
+		meta = nil
+		if s.batch.Len() == 0 {
+			last = from
+			err = s.applyPartsLocked(from)
+		} else {
+			err = s.applyLocked(&s.batch, backend.Sync)
+		}
+		if err != nil {
+			return woke, s.fail(fmt.Errorf("revisions %d to %d: %w", from, last, err))
+		}
+		s.settle(last)
+		woke = s.publish(last) || woke
+	}
+	return woke, nil
+}
+
+// settle notes that everything up to rev is durable.
+func (s *Store) settle(rev int64) {
+	s.applied.Store(rev)
+	s.tail.setApplied(rev)
+	if s.relaxed() {
+		s.room.wake()
+	}
+}
+
+// publish shows everything up to rev; in Relaxed it was shown before.
+func (s *Store) publish(rev int64) (woke bool) {
+	if s.relaxed() {
+		return false
+	}
+	s.visible.Store(rev)
+	return s.shown.wake()
+}
+
+// fillLocked puts meta and as many whole revisions from from on into the
+// store's batch as fit, and returns the last of them, from-1 if none. An
+// empty batch means that the first revision is too large for any.
+func (s *Store) fillLocked(from, end int64, meta []backend.Op) (last int64) {
+	s.batch.Reset()
+	s.keys = s.keys[:0]
+	for _, op := range meta {
+		addMeta(&s.batch, op)
+	}
+	for rev := from; rev <= end; rev++ {
+		events := s.tail.events(rev)
+		bytes, ops := batchWeight(events)
+		bytes += s.batch.Size()
+		ops += s.batch.Len()
+		tooLarge := s.limits.batchBytes > 0 && bytes > s.limits.batchBytes || s.limits.batchOps > 0 && ops > s.limits.batchOps
+		if tooLarge || rev > from && bytes > s.tuning.partBytes {
+			return rev - 1
+		}
+		s.addRecords(events, rev, 0)
+	}
+	return max(end, from-1)
+}
+
+// addRecords adds the records of events, which are those of rev from sub on,
+// to the store's batch.
+func (s *Store) addRecords(events []Event, rev int64, sub int) {
+	for i := range events {
+		start := len(s.keys)
+		s.keys = appendRevKey(s.keys, KeyRev{Main: rev, Sub: int64(sub + i), Tombstone: events[i].Type == EventDelete})
+		s.batch.Append(backend.SpaceKey, s.keys[start:len(s.keys):len(s.keys)], events[i].record)
+	}
+}
+
+// recordOverhead is at least what a record's key and the engine's framing
+// count in Batch.Size.
+const recordOverhead = tombstoneKeyLen + 32
+
+func batchWeight(events []Event) (bytes int64, ops int) {
+	for i := range events {
+		bytes += int64(len(events[i].record)) + recordOverhead
+	}
+	return bytes, len(events)
+}
+
+// applyLocked is the only place that writes to the engine. Needs applyMu.
+func (s *Store) applyLocked(b *backend.Batch, syncing backend.Syncing) error {
+	start := time.Now()
+	err := s.engine.Apply(b, syncing)
+	s.counters.applied(time.Since(start))
+	b.Reset() // lets go of the records
+	return err
+}

@@ -1,0 +1,164 @@
+package mvcc
+
+import "sort"
+
+// version is one entry of a key's history, 16 bytes: main revision, and sub
+// revision with the tombstone flag in its lowest bit.
+type version struct {
+	main    int64
+	subFlag int64
+}
+
+const maxSub = 1<<62 - 1
+
+func makeVersion(kr KeyRev) version {
+	v := version{main: kr.Main, subFlag: kr.Sub << 1}
+	if kr.Tombstone {
+		v.subFlag |= 1
+	}
+	return v
+}
+
+func (v version) tombstone() bool { return v.subFlag&1 == 1 }
+
+func (v version) keyRev() KeyRev {
+	return KeyRev{Main: v.main, Sub: v.subFlag >> 1, Tombstone: v.tombstone()}
+}
+
+// keyHistory is one key's versions in ascending order. The newest stands
+// inline, because most keys are asked for nothing else. Two versions may have
+// the same main: a put and the delete that a later operation of the same
+// transaction made. A history is never empty while it is in the index.
+type keyHistory struct {
+	key    string
+	newest version
+	older  []version // before newest
+
+	// create and count are create revision and version number of newest; 0
+	// when that is a tombstone. Kept here so that a put reads no record.
+	create int64
+	count  int64
+}
+
+// life is what put and delete overwrite and undo restores.
+type life struct{ create, count int64 }
+
+// put adds a put and returns create revision and version number of it.
+func (h *keyHistory) put(kr KeyRev) (create, count int64) {
+	if h.empty() || h.newest.tombstone() {
+		h.create, h.count = kr.Main, 0
+	}
+	h.count++
+	h.add(kr)
+	return h.create, h.count
+}
+
+// delete adds a tombstone.
+func (h *keyHistory) delete(kr KeyRev) {
+	h.create, h.count = 0, 0
+	h.add(kr)
+}
+
+// restored adds a version read from disk, which brings its own numbers.
+func (h *keyHistory) restored(kr KeyRev, l life) {
+	h.create, h.count = l.create, l.count
+	h.add(kr)
+}
+
+func (h *keyHistory) add(kr KeyRev) {
+	if !h.empty() {
+		h.older = append(h.older, h.newest)
+	}
+	h.newest = makeVersion(kr)
+}
+
+// undo takes back the newest version.
+func (h *keyHistory) undo(l life) {
+	h.create, h.count = l.create, l.count
+	n := len(h.older)
+	if n == 0 {
+		h.newest = version{}
+		return
+	}
+	h.newest = h.older[n-1]
+	h.older = h.older[:n-1]
+}
+
+// empty: revision 0 is never assigned.
+func (h *keyHistory) empty() bool { return h.newest.main == 0 }
+
+// len counts the versions.
+func (h *keyHistory) len() int {
+	if h.empty() {
+		return 0
+	}
+	return len(h.older) + 1
+}
+
+// at returns the i-th version, oldest first.
+func (h *keyHistory) at(i int) version {
+	if i == len(h.older) {
+		return h.newest
+	}
+	return h.older[i]
+}
+
+// search returns the index of the first version with main >= rev.
+func (h *keyHistory) search(rev int64) int {
+	return sort.Search(h.len(), func(i int) bool { return h.at(i).main >= rev })
+}
+
+// versionAt is the newest version with main <= rev, a tombstone included.
+func (h *keyHistory) versionAt(rev int64) (version, bool) {
+	if h.empty() {
+		return version{}, false
+	}
+	if h.newest.main <= rev {
+		return h.newest, true
+	}
+	i := h.search(rev + 1)
+	if i == 0 {
+		return version{}, false
+	}
+	return h.at(i - 1), true
+}
+
+// liveAt is the version that a reader at rev sees.
+func (h *keyHistory) liveAt(rev int64) (version, bool) {
+	v, ok := h.versionAt(rev)
+	return v, ok && !v.tombstone()
+}
+
+// holds reports whether exactly this version is in the history.
+func (h *keyHistory) holds(kr KeyRev) bool {
+	want := makeVersion(kr)
+	for i := h.search(kr.Main); i < h.len() && h.at(i).main == kr.Main; i++ {
+		if h.at(i) == want {
+			return true
+		}
+	}
+	return false
+}
+
+// compact forgets what nobody at rev or later can see and returns how many
+// versions that were. Kept are: everything with main >= rev, tombstones
+// included, so that the events of revision rev survive; and, when nothing has
+// main == rev, the newest version below it unless it is a tombstone. The
+// history may be empty afterwards.
+func (h *keyHistory) compact(rev int64) int {
+	keep := h.search(rev)
+	n := h.len()
+	if keep > 0 && (keep == n || h.at(keep).main > rev) && !h.at(keep-1).tombstone() {
+		keep--
+	}
+	switch {
+	case keep == 0:
+		return 0
+	case keep == n:
+		*h = keyHistory{key: h.key}
+	default:
+		// A fresh slice: the old array would pin what was forgotten.
+		h.older = append([]version(nil), h.older[keep:]...)
+	}
+	return keep
+}

@@ -1,0 +1,78 @@
+package mvcc
+
+import "github.com/watchkv/watchkv/backend"
+
+// applyPartsLocked writes a revision that no batch of the engine can hold, in
+// parts. The first part carries an intent naming the revision, the last one
+// removes it; whoever opens the data in between removes what is there of the
+// revision. Readers see none of it before it is visible, which is after the
+// last part. Needs applyMu.
+func (s *Store) applyPartsLocked(rev int64) error {
+	events := s.tail.events(rev)
+	sub := 0
+	for first := true; len(events) > 0; first = false {
+		s.batch.Reset()
+		s.keys = s.keys[:0]
+		if first {
+			addMeta(&s.batch, putNumber(metaIntent, rev))
+		}
+		n := s.partLen(events)
+		s.addRecords(events[:n], rev, sub)
+		events = events[n:]
+		sub += n
+		syncing := backend.NoSync
+		if len(events) == 0 {
+			addMeta(&s.batch, deleteMeta(metaIntent))
+			syncing = backend.Sync
+		}
+		if err := s.applyLocked(&s.batch, syncing); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// partLen is how many of events one batch takes, at least one.
+func (s *Store) partLen(events []Event) int {
+	n := 0
+	for bytes := int64(0); n < len(events); n++ {
+		bytes += int64(len(events[n].record)) + recordOverhead
+		over := s.limits.batchBytes > 0 && bytes > s.limits.batchBytes || s.limits.batchOps > 0 && n >= s.limits.batchOps
+		if over && n > 0 {
+			break
+		}
+	}
+	return n
+}
+
+// removeParts takes back what an incomplete intent left of revision rev and
+// then the intent, in batches of at most limit records.
+func (s *Store) removeParts(rev int64, limit int) error {
+	for {
+		view, err := s.engine.View()
+		if err != nil {
+			return err
+		}
+		s.batch.Reset()
+		err = view.Scan(backend.SpaceKey, firstKeyOf(rev), firstKeyOf(rev+1), func(key, _ []byte) bool {
+			s.batch.Delete(backend.SpaceKey, append([]byte(nil), key...))
+			return s.batch.Len() < limit
+		})
+		if closeErr := view.Close(); err == nil {
+			err = closeErr
+		}
+		if err != nil {
+			return err
+		}
+		done := s.batch.Len() < limit
+		if done {
+			addMeta(&s.batch, deleteMeta(metaIntent))
+		}
+		if err := s.applyLocked(&s.batch, backend.Sync); err != nil {
+			return err
+		}
+		if done {
+			return nil
+		}
+	}
+}

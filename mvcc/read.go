@@ -1,0 +1,183 @@
+package mvcc
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/watchkv/watchkv/backend"
+)
+
+// Get reads key at revision rev, 0 for the current one. Errors are those of
+// Range.
+func (s *Store) Get(key []byte, rev int64) (kv KeyValue, ok bool, err error) {
+	return first(s.Range(key, nil, RangeOptions{Rev: rev, Limit: 1}))
+}
+
+// Range reads the keys of a range, written as for SpanOf, as they were at one
+// revision. Errors: *CompactedError, ErrFutureRevision, ErrEmptyKey when both
+// key and end are empty, ErrDamaged, ErrClosed and the engine's.
+func (s *Store) Range(key, end []byte, o RangeOptions) (RangeResult, error) {
+	if s.closed.Load() {
+		return RangeResult{}, ErrClosed
+	}
+	for {
+		current := s.visible.Load()
+		res, err := s.rangeAt(key, end, o, current, nil)
+		if o.Rev <= 0 && errors.Is(err, ErrCompacted) && s.visible.Load() > current {
+			continue // the current revision of that moment is compacted by now
+		}
+		return res, err
+	}
+}
+
+// rangeKeys is Range inside a transaction.
+func (t *txn) rangeKeys(key, end []byte, o RangeOptions) (RangeResult, error) {
+	t.read = true
+	return t.s.rangeAt(key, end, o, t.current(), t)
+}
+
+// rangeAt reads for somebody whose current revision is current; own is the
+// transaction that reads, if any.
+func (s *Store) rangeAt(key, end []byte, o RangeOptions, current int64, own *txn) (RangeResult, error) {
+	if len(key) == 0 && len(end) == 0 {
+		return RangeResult{}, ErrEmptyKey
+	}
+	rev := o.Rev
+	if rev <= 0 {
+		rev = current
+	}
+	if rev > current {
+		return RangeResult{}, fmt.Errorf("range at revision %d, current is %d: %w", rev, current, ErrFutureRevision)
+	}
+	limit := o.Limit
+	if o.CountOnly {
+		limit = -1
+	}
+	found, count := s.liveVersions(SpanOf(key, end), rev, limit)
+	// After the look-up: the index may have been trimmed during it.
+	if err := s.checkRead(rev); err != nil {
+		return RangeResult{}, err
+	}
+	res := RangeResult{Count: count, Rev: current, More: limit >= 0 && int64(len(found)) < count}
+	events, err := s.resolve(nil, found, rev, own)
+	if err != nil {
+		return RangeResult{}, err
+	}
+	for i := range events {
+		kv := events[i].KV
+		if o.KeysOnly {
+			kv.Value = nil
+		}
+		res.KVs = append(res.KVs, kv)
+	}
+	return res, nil
+}
+
+// liveVersions finds what a reader at rev sees in span: the first limit
+// versions (0: all, negative: none) and the number of all.
+func (s *Store) liveVersions(span Span, rev, limit int64) (found []KeyRev, count int64) {
+	s.walkIndex(span, func(h *keyHistory) bool {
+		if v, live := h.liveAt(rev); live {
+			count++
+			if limit == 0 || int64(len(found)) < limit {
+				found = append(found, v.keyRev())
+			}
+		}
+		return true
+	})
+	return found, count
+}
+
+// resolve appends the events of the versions, in the order given: from the
+// transaction that asks, from memory, or in one fresh view. at is the lowest
+// revision somebody reads at: if it is compacted, the answer is that.
+func (s *Store) resolve(dst []Event, revs []KeyRev, at int64, own *txn) ([]Event, error) {
+	base := len(dst)
+	dst = slices.Grow(dst, len(revs))[:base+len(revs)]
+	found := dst[base:]
+	clear(found)
+	missing := 0
+	for i, kr := range revs {
+		if own != nil && kr.Main == own.rev {
+			found[i] = own.events[kr.Sub]
+		} else if e := s.tail.event(kr); e != nil {
+			found[i] = *e
+		} else {
+			missing++
+		}
+	}
+	if missing == 0 {
+		return dst, nil
+	}
+	// What was not in memory was evicted, so it was applied before this view.
+	view, err := s.engine.View()
+	if err != nil {
+		return nil, err
+	}
+	defer view.Close()
+	if err := s.checkRead(at); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	p := pointReader{view: view, left: missing}
+	for i, kr := range revs {
+		if found[i].record != nil {
+			continue
+		}
+		if found[i], err = p.read(kr); err != nil {
+			// The view may lack it because a compaction was faster.
+			if compacted := s.checkRead(at); compacted != nil {
+				return nil, compacted
+			}
+			return nil, err
+		}
+	}
+	s.costs.get.add(time.Since(start)-p.yielded, missing)
+	return dst, nil
+}
+
+const (
+	// pointBlock is the memory that point reads share; a record that does
+	// not fit what is left of it gets its own.
+	pointBlock = 16 << 10
+	// pointYield is after how many point reads the processor is offered to
+	// others.
+	pointYield = 64
+)
+
+// pointReader reads single records of a view.
+type pointReader struct {
+	view    backend.View
+	left    int // reads still to come
+	done    int
+	yielded time.Duration
+	key     [tombstoneKeyLen]byte
+	block   []byte
+}
+
+func (p *pointReader) read(kr KeyRev) (Event, error) {
+	if p.done++; p.done%pointYield == 0 {
+		start := time.Now()
+		runtime.Gosched()
+		p.yielded += time.Since(start)
+	}
+	// The last reads get memory of their own: nothing would share the block.
+	if p.left--; p.left > 2 && cap(p.block)-len(p.block) < pointBlock/16 {
+		p.block = make([]byte, 0, pointBlock)
+	}
+	free := p.block[len(p.block):]
+	record, ok, err := p.view.Get(backend.SpaceKey, free, appendRevKey(p.key[:0], kr))
+	if err != nil {
+		return Event{}, fmt.Errorf("reading revision %d/%d: %w", kr.Main, kr.Sub, err)
+	}
+	if !ok {
+		return Event{}, fmt.Errorf("space key: revision %d/%d is in the index and not in the engine: %w", kr.Main, kr.Sub, ErrDamaged)
+	}
+	if len(record) <= cap(free) {
+		p.block = p.block[:len(p.block)+len(record)]
+	}
+	return eventOf(kr, record[:len(record):len(record)])
+}

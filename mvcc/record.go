@@ -1,0 +1,176 @@
+package mvcc
+
+import (
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// A record is the protobuf wire form of etcd's mvccpb.KeyValue, fields in
+// ascending order and zero fields left out. A tombstone's record holds the key
+// alone. Everything about the format stands in docs/format.md.
+const (
+	fieldKey     protowire.Number = 1
+	fieldCreate  protowire.Number = 2
+	fieldMod     protowire.Number = 3
+	fieldVersion protowire.Number = 4
+	fieldValue   protowire.Number = 5
+	fieldLease   protowire.Number = 6
+)
+
+// encodeRecord writes kv into one allocation of exactly its size. The Key and
+// Value of the result alias the record.
+func encodeRecord(kv KeyValue) (KeyValue, []byte) {
+	n := sizeOfBytes(len(kv.Key)) + sizeOfInt(kv.CreateRevision) + sizeOfInt(kv.ModRevision) +
+		sizeOfInt(kv.Version) + sizeOfBytes(len(kv.Value)) + sizeOfInt(kv.Lease)
+	b := make([]byte, 0, n)
+	if len(kv.Key) > 0 {
+		b = protowire.AppendTag(b, fieldKey, protowire.BytesType)
+		b = protowire.AppendBytes(b, kv.Key)
+		kv.Key = b[len(b)-len(kv.Key) : len(b) : len(b)]
+	}
+	b = appendInt(b, fieldCreate, kv.CreateRevision)
+	b = appendInt(b, fieldMod, kv.ModRevision)
+	b = appendInt(b, fieldVersion, kv.Version)
+	if len(kv.Value) > 0 {
+		b = protowire.AppendTag(b, fieldValue, protowire.BytesType)
+		b = protowire.AppendBytes(b, kv.Value)
+		kv.Value = b[len(b)-len(kv.Value) : len(b) : len(b)]
+	}
+	b = appendInt(b, fieldLease, kv.Lease)
+	return kv, b
+}
+
+func appendInt(b []byte, num protowire.Number, v int64) []byte {
+	if v == 0 {
+		return b
+	}
+	b = protowire.AppendTag(b, num, protowire.VarintType)
+	return protowire.AppendVarint(b, uint64(v))
+}
+
+// sizeOfInt and sizeOfBytes count one byte of tag: all fields are below 16.
+func sizeOfInt(v int64) int {
+	if v == 0 {
+		return 0
+	}
+	return 1 + protowire.SizeVarint(uint64(v))
+}
+
+func sizeOfBytes(n int) int {
+	if n == 0 {
+		return 0
+	}
+	return 1 + protowire.SizeBytes(n)
+}
+
+// decodeRecord reads a whole record. Key and Value alias b. It accepts and
+// reads exactly what a generated decoder does: fields in any order, the last
+// of a repeated one, unknown ones skipped.
+func decodeRecord(b []byte) (KeyValue, error) {
+	var kv KeyValue
+	err := walkFields(b, func(num protowire.Number, raw []byte, n uint64) bool {
+		switch num {
+		case fieldKey:
+			kv.Key = raw
+		case fieldCreate:
+			kv.CreateRevision = int64(n)
+		case fieldMod:
+			kv.ModRevision = int64(n)
+		case fieldVersion:
+			kv.Version = int64(n)
+		case fieldValue:
+			kv.Value = raw
+		case fieldLease:
+			kv.Lease = int64(n)
+		}
+		return true
+	})
+	return kv, err
+}
+
+// decodeHead reads key, create, mod and version and stops before the value,
+// as soon as all four were seen: what opening needs, without touching the
+// bytes of values. Key aliases b.
+func decodeHead(b []byte) (KeyValue, error) {
+	var kv KeyValue
+	err := walkFields(b, func(num protowire.Number, raw []byte, n uint64) bool {
+		switch num {
+		case fieldKey:
+			kv.Key = raw
+		case fieldCreate:
+			kv.CreateRevision = int64(n)
+		case fieldMod:
+			kv.ModRevision = int64(n)
+		case fieldVersion:
+			kv.Version = int64(n)
+			return kv.Key == nil || kv.CreateRevision == 0 || kv.ModRevision == 0
+		}
+		return true
+	})
+	return kv, err
+}
+
+// recordKey finds the key of a record without decoding the rest. It answers
+// like decodeRecord for every record whose key comes first and once, as all
+// writers have it; for others it decodes.
+func recordKey(b []byte) ([]byte, error) {
+	if len(b) > 2 && b[0] == byte(fieldKey)<<3|byte(protowire.BytesType) {
+		if key, n := protowire.ConsumeBytes(b[1:]); n > 0 {
+			rest := b[1+n:]
+			if len(rest) == 0 || rest[0]>>3 > byte(fieldKey) && rest[0] < 0x80 {
+				return key, nil
+			}
+		}
+	}
+	kv, err := decodeRecord(b)
+	return kv.Key, err
+}
+
+// walkFields calls visit for every known field until it answers false. raw is
+// the content of a bytes field, n that of a varint field.
+func walkFields(b []byte, visit func(num protowire.Number, raw []byte, n uint64) bool) error {
+	for len(b) > 0 {
+		num, kind, n := protowire.ConsumeTag(b)
+		if n < 0 {
+			return fmt.Errorf("record: tag: %w: %w", protowire.ParseError(n), ErrDamaged)
+		}
+		b = b[n:]
+		var raw []byte
+		var value uint64
+		known := true
+		switch {
+		case kind == protowire.BytesType && (num == fieldKey || num == fieldValue):
+			raw, n = protowire.ConsumeBytes(b)
+		case kind == protowire.VarintType && (num >= fieldCreate && num <= fieldVersion || num == fieldLease):
+			value, n = protowire.ConsumeVarint(b)
+		default:
+			known = false
+			n = protowire.ConsumeFieldValue(num, kind, b)
+		}
+		if n < 0 {
+			return fmt.Errorf("record: field %d: %w: %w", num, protowire.ParseError(n), ErrDamaged)
+		}
+		if known && !visit(num, raw[:len(raw):len(raw)], value) {
+			return nil
+		}
+		b = b[n:]
+	}
+	return nil
+}
+
+// eventOf reads the event that a record is. Its bytes alias record.
+func eventOf(kr KeyRev, record []byte) (Event, error) {
+	kv, err := decodeRecord(record)
+	switch {
+	case err != nil:
+		return Event{}, fmt.Errorf("record at revision %d/%d: %w", kr.Main, kr.Sub, err)
+	case len(kv.Key) == 0:
+		return Event{}, fmt.Errorf("record at revision %d/%d has no key: %w", kr.Main, kr.Sub, ErrDamaged)
+	case kr.Tombstone:
+		return Event{Type: EventDelete, KV: KeyValue{Key: kv.Key, ModRevision: kr.Main}, record: record}, nil
+	case kv.ModRevision != kr.Main:
+		return Event{}, fmt.Errorf("record of key %q at revision %d/%d says mod revision %d: %w", kv.Key, kr.Main, kr.Sub, kv.ModRevision, ErrDamaged)
+	}
+	return Event{Type: EventPut, KV: kv, record: record}, nil
+}

@@ -1,0 +1,291 @@
+package mvcc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/watchkv/watchkv/backend"
+)
+
+// Open builds a store over engine, which stays the caller's: close the store
+// first, then the engine. It reads the whole history once, keys only, ends
+// what an unclean stop left undone and, when a compaction was interrupted,
+// goes on with it in the background.
+//
+// Errors: ErrDamaged and ErrFormat for what the engine holds, and the
+// engine's own. Data that holds leases, and an engine opened with
+// Config.ReadOnly, open for reading only and are not changed.
+func Open(engine backend.Engine, cfg Config) (*Store, error) {
+	return open(engine, cfg, defaultTuning)
+}
+
+func open(engine backend.Engine, cfg Config, tuning tuning) (*Store, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	s := &Store{
+		engine:     engine,
+		cfg:        cfg,
+		tuning:     tuning,
+		limits:     limitsOf(engine.Stats(), cfg),
+		index:      newIndex(),
+		compacting: make(chan struct{}, 1),
+	}
+	s.staging.s = s
+	s.tail.limit = cfg.RecentBytes
+	s.costs.init()
+	meta, err := s.readStart()
+	if err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	if meta.intent != 0 && s.readOnly == "" {
+		if err := s.removeParts(meta.intent, s.deleteLimit()); err != nil {
+			return nil, fmt.Errorf("removing the parts of revision %d: %w", meta.intent, err)
+		}
+	}
+	last, err := s.rebuild(meta.intent)
+	if err != nil {
+		return nil, fmt.Errorf("rebuilding the index: %w", err)
+	}
+	if err := s.begin(meta, last); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", err)
+	}
+	s.startBackground(meta)
+	return s, nil
+}
+
+// readStart reads the meta space and finds out whether writes can be taken.
+func (s *Store) readStart() (metaState, error) {
+	view, err := s.engine.View()
+	if err != nil {
+		return metaState{}, err
+	}
+	defer view.Close()
+	meta, err := readMeta(view)
+	if err != nil {
+		return meta, err
+	}
+	if s.cfg.ReadOnly {
+		s.readOnly = "opened read-only"
+	}
+	leases := 0
+	err = view.Scan(backend.SpaceLease, nil, nil, func(_, _ []byte) bool {
+		leases++
+		return true
+	})
+	if errors.Is(err, backend.ErrUnknownSpace) {
+		err = nil
+	}
+	if leases > 0 {
+		s.readOnly = fmt.Sprintf("the data holds %d leases, which this version cannot keep", leases)
+	}
+	return meta, err
+}
+
+// begin sets the revisions the store starts at and writes what the start
+// itself has to make durable, all in one batch.
+func (s *Store) begin(meta metaState, last int64) error {
+	compact := max(meta.scheduled, meta.finished)
+	end := max(last, compact, 1)
+	for _, g := range meta.gaps {
+		end = max(end, g.ceiling)
+	}
+	if meta.end > end {
+		return fmt.Errorf("history ends at revision %d, it was closed at %d: its end is lost: %w", end, meta.end, ErrDamaged)
+	}
+	gaps := meta.gaps
+	if meta.ceiling > end {
+		gaps = append(gaps, gap{tail: end, ceiling: meta.ceiling})
+		end = meta.ceiling
+	}
+	gaps = gapsAbove(gaps, compact)
+	s.gaps.Store(&gaps)
+	s.compactRev.Store(compact)
+	s.visible.Store(end)
+	s.applied.Store(end)
+	s.next = end + 1
+	s.tail.reset(s.next)
+	if s.readOnly != "" {
+		return nil
+	}
+	var ops []backend.Op
+	if meta.format == 0 {
+		ops = append(ops, putNumber(metaFormat, formatVersion))
+	}
+	if len(gaps) != len(meta.gaps) || meta.ceiling > 0 {
+		ops = append(ops, putGaps(gaps))
+	}
+	if s.relaxed() {
+		s.ceiling = end + s.tuning.ceilingStep
+		ops = append(ops, putNumber(metaCeiling, s.ceiling))
+	} else if meta.ceiling > 0 {
+		ops = append(ops, deleteMeta(metaCeiling))
+	}
+	if len(ops) == 0 {
+		return nil
+	}
+	s.applyMu.Lock()
+	defer s.applyMu.Unlock()
+	return s.applyMetaLocked("starting", ops...)
+}
+
+// gapsAbove drops the gaps that the compact revision covers.
+func gapsAbove(gaps []gap, compact int64) []gap {
+	var kept []gap
+	for _, g := range gaps {
+		if g.ceiling >= compact {
+			kept = append(kept, g)
+		}
+	}
+	return kept
+}
+
+func (s *Store) startBackground(meta metaState) {
+	s.background.start()
+	s.compacting <- struct{}{}
+	if s.readOnly != "" {
+		return
+	}
+	if meta.scheduled > meta.finished {
+		<-s.compacting
+		s.background.run(func(ctx context.Context) { s.finishCompaction(ctx, meta.scheduled) })
+	}
+	if s.relaxed() {
+		s.background.run(s.runFlusher)
+	}
+	if s.cfg.AutoCompact != (AutoCompact{}) {
+		s.background.run(s.runAutoCompact)
+	}
+}
+
+// restored is one record as the scan hands it to the builder.
+type restored struct {
+	kr     KeyRev
+	life   life
+	keyLen int
+}
+
+// restoreChunk is a run of records with their keys end to end.
+type restoreChunk struct {
+	records []restored
+	keys    strings.Builder
+}
+
+const (
+	restoreChunkLen = 4096
+	// restoreAhead is how many chunks the scan may be ahead of the builder:
+	// enough to smooth out its hiccups.
+	restoreAhead = 4
+)
+
+// rebuild fills the index from one scan of the history, which runs on its own
+// goroutine, one chunk or more ahead. Records of revision skip are left out:
+// they are an incomplete one's that a read-only open cannot remove. It
+// returns the last revision that has a record, 0 if there is none.
+func (s *Store) rebuild(skip int64) (last int64, err error) {
+	chunks := make(chan *restoreChunk, restoreAhead) // sent and closed by the scan
+	scanned := make(chan error, 1)                   // one send by the scan
+	go func() {
+		defer close(chunks)
+		scanned <- s.scanHistory(skip, chunks)
+	}()
+	for c := range chunks {
+		keys := c.keys.String()
+		for i := range c.records {
+			r := &c.records[i]
+			s.index.restore(keys[:r.keyLen], r)
+			keys = keys[r.keyLen:]
+			last = r.kr.Main
+		}
+	}
+	return last, <-scanned
+}
+
+// restore adds a record found on disk. The key's memory is shared by the
+// chunk's keys, so a new history takes its own copy.
+func (x *index) restore(key string, r *restored) {
+	h := x.byKey[key]
+	if h == nil {
+		h = &keyHistory{key: strings.Clone(key)}
+		x.byKey[h.key] = h
+		x.ordered.ReplaceOrInsert(h)
+	}
+	h.restored(r.kr, r.life)
+	x.revisions++
+}
+
+func (s *Store) scanHistory(skip int64, chunks chan<- *restoreChunk) error {
+	view, err := s.engine.View()
+	if err != nil {
+		return err
+	}
+	defer view.Close()
+	c := new(restoreChunk)
+	var previous KeyRev
+	var bad error
+	err = view.Scan(backend.SpaceKey, nil, nil, func(key, value []byte) bool {
+		var r restored
+		var name []byte
+		if r, name, bad = restoreRecord(key, value); bad != nil {
+			return false
+		}
+		if !previous.less(r.kr) {
+			bad = fmt.Errorf("space key: record key %x comes after revision %d/%d: %w", key, previous.Main, previous.Sub, ErrDamaged)
+			return false
+		}
+		previous = r.kr
+		if skip != 0 && r.kr.Main == skip {
+			return true
+		}
+		c.records = append(c.records, r)
+		c.keys.Write(name)
+		if len(c.records) == restoreChunkLen {
+			chunks <- c
+			c = &restoreChunk{records: make([]restored, 0, restoreChunkLen)}
+		}
+		return true
+	})
+	if bad != nil {
+		return bad
+	}
+	if err == nil {
+		chunks <- c
+	}
+	return err
+}
+
+// restoreRecord reads what opening needs of a record and checks the form of
+// it. name aliases value.
+func restoreRecord(key, value []byte) (r restored, name []byte, err error) {
+	if r.kr, err = parseRevKey(key); err != nil {
+		return r, nil, fmt.Errorf("space key: %w", err)
+	}
+	kv, err := decodeHead(value)
+	bad := ""
+	switch {
+	case err != nil:
+		return r, nil, fmt.Errorf("space key: record key %x: %w", key, err)
+	case len(kv.Key) == 0:
+		bad = "the record has no key"
+	case r.kr.Main == 0:
+		bad = "revision 0 is never assigned"
+	case r.kr.Tombstone:
+	case kv.ModRevision != r.kr.Main:
+		bad = fmt.Sprintf("key %q has mod revision %d", kv.Key, kv.ModRevision)
+	case kv.CreateRevision < 1 || kv.CreateRevision > kv.ModRevision:
+		bad = fmt.Sprintf("key %q has create revision %d, mod revision %d", kv.Key, kv.CreateRevision, kv.ModRevision)
+	case kv.Version < 1:
+		bad = fmt.Sprintf("key %q has version %d", kv.Key, kv.Version)
+	}
+	if bad != "" {
+		return r, nil, fmt.Errorf("space key: record key %x: %s: %w", key, bad, ErrDamaged)
+	}
+	r.keyLen = len(kv.Key)
+	if !r.kr.Tombstone {
+		r.life = life{kv.CreateRevision, kv.Version}
+	}
+	return r, kv.Key, nil
+}
