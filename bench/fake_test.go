@@ -1,0 +1,185 @@
+package bench_test
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/watch"
+)
+
+// fakeKind is a store that keeps everything in one slice. It is right and
+// slow, and spoil may make it wrong.
+type fakeKind struct {
+	// spoil changes what a stream hands out; nil leaves it as it is.
+	spoil func([]watch.Response) []watch.Response
+	// putErr answers the put of that number, from 1.
+	putErr map[int64]error
+}
+
+func (k *fakeKind) Facts() bench.TargetFacts {
+	return bench.TargetFacts{Kind: "embedded", Engine: "fake", Durability: "sync", Volatile: true}
+}
+
+func (k *fakeKind) Open(string) (bench.Target, error) {
+	return &fakeStore{kind: k, keys: map[string]mvcc.KeyValue{}, wake: make(chan struct{})}, nil
+}
+
+type fakeStore struct {
+	kind *fakeKind
+
+	mu   sync.Mutex // guards all below
+	log  []mvcc.Event
+	keys map[string]mvcc.KeyValue
+	wake chan struct{} // closed and replaced by every change
+}
+
+func (s *fakeStore) revLocked() int64 { return int64(len(s.log)) + 1 }
+
+func (s *fakeStore) Put(_ context.Context, key, value []byte) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	rev := s.revLocked() + 1
+	if err := s.kind.putErr[rev-1]; err != nil {
+		return 0, err
+	}
+	kv := s.keys[string(key)]
+	if kv.Version == 0 {
+		kv.CreateRevision = rev
+	}
+	kv.Key, kv.Value, kv.ModRevision = slices.Clone(key), slices.Clone(value), rev
+	kv.Version++
+	s.keys[string(key)] = kv
+	s.log = append(s.log, mvcc.Event{KV: kv})
+	s.wakeLocked()
+	return rev, nil
+}
+
+func (s *fakeStore) wakeLocked() {
+	close(s.wake)
+	s.wake = make(chan struct{})
+}
+
+func (s *fakeStore) Fill(ctx context.Context, n int64, next func(int64) (key, value []byte), wrote func(int64, []byte, []byte)) error {
+	for i := range n {
+		key, value := next(i)
+		rev, err := s.Put(ctx, key, value)
+		if err != nil {
+			return err
+		}
+		wrote(rev, key, value)
+	}
+	return nil
+}
+
+func (s *fakeStore) Rev(context.Context) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.revLocked(), nil
+}
+
+func (s *fakeStore) NewStream(string) (bench.Stream, error) { return &fakeStream{store: s}, nil }
+func (s *fakeStore) Close() error                           { return nil }
+
+type fakeStream struct {
+	store   *fakeStore
+	watches []*fakeWatch // guarded by store.mu, as the rest
+	owed    bool
+	closed  bool
+}
+
+type fakeWatch struct {
+	request watch.Request
+	span    mvcc.Span
+	next    int64
+	created bool
+	told    bool
+	until   int64
+}
+
+func (st *fakeStream) Watch(r watch.Request) (int64, error) {
+	s := st.store
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	w := &fakeWatch{request: r, span: mvcc.SpanOf(r.Key, r.End), next: r.StartRevision, until: s.revLocked()}
+	if w.next == 0 {
+		w.next = s.revLocked() + 1
+	}
+	st.watches = append(st.watches, w)
+	s.wakeLocked()
+	return r.ID, nil
+}
+
+func (st *fakeStream) RequestProgress() error {
+	st.store.mu.Lock()
+	defer st.store.mu.Unlock()
+	st.owed = true
+	st.store.wakeLocked()
+	return nil
+}
+
+func (st *fakeStream) Close() error {
+	st.store.mu.Lock()
+	defer st.store.mu.Unlock()
+	st.closed = true
+	st.store.wakeLocked()
+	return nil
+}
+
+var errFakeClosed = errors.New("fake: closed")
+
+func (st *fakeStream) Recv(ctx context.Context) ([]watch.Response, error) {
+	s := st.store
+	for {
+		s.mu.Lock()
+		if st.closed {
+			s.mu.Unlock()
+			return nil, errFakeClosed
+		}
+		out := st.collectLocked()
+		wake := s.wake
+		s.mu.Unlock()
+		if s.kind.spoil != nil && len(out) > 0 {
+			out = s.kind.spoil(out)
+		}
+		if len(out) > 0 {
+			return out, nil
+		}
+		select {
+		case <-wake:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
+func (st *fakeStream) collectLocked() (out []watch.Response) {
+	rev := st.store.revLocked()
+	for _, w := range st.watches {
+		if !w.created {
+			w.created = true
+			out = append(out, watch.Response{WatchID: w.request.ID, Created: true, Revision: w.until})
+		}
+		var events []mvcc.Event
+		for ; w.next <= rev; w.next++ {
+			if e := st.store.log[w.next-2]; w.span.Contains(e.KV.Key) {
+				events = append(events, e)
+			}
+		}
+		if len(events) > 0 {
+			out = append(out, watch.Response{WatchID: w.request.ID, Events: events, Revision: rev})
+		}
+		if !w.told {
+			w.told = true
+			out = append(out, watch.Response{WatchID: w.request.ID, CaughtUp: true, Revision: w.until})
+		}
+	}
+	if st.owed {
+		st.owed = false
+		out = append(out, watch.Response{WatchID: watch.NoWatch, Revision: rev})
+	}
+	return out
+}

@@ -1,0 +1,96 @@
+package bench
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// untimed is the due time in values that were written before the measurement.
+const untimed = 0
+
+// load puts by an open-loop schedule, or at full speed, until its end.
+type load struct {
+	session *session
+	pacer   Pacer
+	start   int64 // of the session's clock
+	until   int64
+	next    atomic.Int64 // number of the next put
+	wg      sync.WaitGroup
+}
+
+// startLoad begins to put at once. The writers share one schedule: whoever is
+// free takes the next put and waits for its time, so a slow put holds up no
+// other while there are writers left.
+func (s *session) startLoad(ctx context.Context, start, until int64) *load {
+	l := &load{session: s, start: start, until: until, pacer: Pacer{PerS: s.sc.RatePerS}}
+	for i := range s.sc.Writers {
+		l.wg.Go(func() {
+			if err := l.write(ctx, s.rec.lane(i)); err != nil && ctx.Err() == nil {
+				s.fail(err)
+			}
+		})
+	}
+	return l
+}
+
+// wait returns when the last put was answered.
+func (l *load) wait() { l.wg.Wait() }
+
+func (l *load) write(ctx context.Context, lane *lane) error {
+	s := l.session
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	var value []byte
+	for {
+		n := l.next.Add(1) - 1
+		due, late, ok := l.await(ctx, timer, n)
+		if !ok {
+			return nil
+		}
+		key := s.work.key(n)
+		value = s.work.appendValue(value[:0], n, due)
+		// A put under way is let finish when the run is stopped: its outcome
+		// would be unknown otherwise, and stores answer faster without a
+		// context to watch.
+		rev, err := s.target.Put(context.WithoutCancel(ctx), key, value)
+		acked := s.clock.now()
+		if err != nil {
+			return fmt.Errorf("put %d: %w", n, err)
+		}
+		s.answers.put(rev, due, acked)
+		s.noteRev(rev)
+		if err := s.history.Put(rev, key, value); err != nil {
+			return err
+		}
+		s.rec.put(lane, due, acked, late)
+	}
+}
+
+// await waits until put n is due. late is how long after that it returned, or
+// -1 if the time had passed before a writer was free for it: that delay is the
+// target's. ok is false once the load is over.
+func (l *load) await(ctx context.Context, timer *time.Timer, n int64) (due, late int64, ok bool) {
+	now := l.session.clock.now()
+	if l.session.sc.FullSpeed {
+		return now, 0, now < l.until && ctx.Err() == nil
+	}
+	due = l.start + int64(l.pacer.Due(n))
+	// What is due and was not begun in time is not put at all: a target far
+	// below the rate would keep the run going for long.
+	if due >= l.until || now >= l.until || ctx.Err() != nil {
+		return 0, 0, false
+	}
+	if now >= due {
+		return due, -1, true
+	}
+	timer.Reset(time.Duration(due - now))
+	select {
+	case <-timer.C:
+		return due, max(0, l.session.clock.now()-due), true
+	case <-ctx.Done():
+		return 0, 0, false
+	}
+}

@@ -1,0 +1,81 @@
+package bench
+
+// Metric explains one name of Run.Metrics.
+type Metric struct {
+	Name string // its unit ends it
+	Text string
+}
+
+// latencyNames are the distributions that have quantiles and a maximum.
+var latencyNames = []Metric{
+	{"notify", "intended put to event; in slow, of the healthy during the stall"},
+	{"put", "intended put to its answer"},
+	{"before.notify", "slow: of the healthy, before the stall"},
+	{"before.put", "slow: before the stall"},
+	{"after.notify", "slow: of the healthy, after the stall"},
+	{"after.put", "slow: after the stall"},
+	{"stalled.notify", "slow: of those who stalled"},
+	{"quiet.notify", "interference: before anybody replays"},
+	{"quiet.put", "interference: before anybody replays"},
+}
+
+var otherMetrics = []Metric{
+	{"put.rate_per_s", "puts answered"},
+	{"before.put.rate_per_s", "slow: before the stall"},
+	{"after.put.rate_per_s", "slow: after the stall"},
+	{"quiet.put.rate_per_s", "interference: before anybody replays"},
+	{"notify.events_per_s", "events delivered, for each watch"},
+	{"before.notify.events_per_s", "slow: before the stall"},
+	{"after.notify.events_per_s", "slow: after the stall"},
+	{"quiet.notify.events_per_s", "interference: before anybody replays"},
+	{"ack_to_event.p50_ns", "put's answer to event; below zero when the event came first"},
+	{"ack_to_event.p99_ns", "the same"},
+	{"ack_to_event.negative_ratio", "events that came before the answer"},
+	{"catchup.synced_ns", "until every watch has read the history"},
+	{"catchup.events", "delivered until then, for each watch"},
+	{"catchup.events_per_s", "the same a second: sync throughput"},
+	{"catchup.bytes_per_s", "keys and values of them"},
+	{"catchup.history_bytes", "keys and values of the history"},
+	{"catchup.memory_ratio", "of what catch-up delivered: from memory"},
+	{"catchup.index_ratio", "by point reads of what the key index names"},
+	{"catchup.scan_ratio", "by scans of the history"},
+	{"replay.events_per_s", "interference: delivered to those who replay"},
+	{"replay.watches_done", "interference: watches that read the history to its end"},
+	{"victims", "watches that met a full outbox; in slow, during the stall"},
+	{"victims_per_s", "slow: the same a second"},
+	{"victims_ratio", "of all offers of events to a watch"},
+	{"slow.recovery_ns", "from reading again until all are synced"},
+	{"pinned_bytes", "slow: most bytes seen in all outboxes together"},
+	{"generator.late_p50_ns", "how late the generator itself began a put"},
+	{"generator.late_p99_ns", "the same"},
+	{"generator.backlog_ratio", "puts for which no writer was free at their time"},
+	{"latency_above_1h", "latencies too long for the histograms"},
+	{"cpu.cores", "processors used, generator and checker included"},
+	{"memory.heap_max_bytes", "most heap in use, generator and checker included"},
+	{"memory.rss_max_bytes", "most resident memory of the process"},
+	{"disk.data_bytes", "files of the store at the end"},
+	{"commit.puts_per_group", "puts that shared one durable write"},
+	{"engine.apply_max_ns", "longest batch in the engine"},
+	{"measured_ns", "time that was measured"},
+}
+
+// Metrics lists every metric a run can have.
+func Metrics() []Metric {
+	var all []Metric
+	for _, m := range latencyNames {
+		for _, q := range quantiles {
+			all = append(all, Metric{m.Name + "." + q.name + "_ns", m.Text})
+		}
+		all = append(all, Metric{m.Name + ".max_ns", m.Text})
+	}
+	return append(all, otherMetrics...)
+}
+
+// MetricNames lists the names alone.
+func MetricNames() []string {
+	var names []string
+	for _, m := range Metrics() {
+		names = append(names, m.Name)
+	}
+	return names
+}

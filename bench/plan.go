@@ -1,0 +1,253 @@
+package bench
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/watchkv/watchkv/bench/figure"
+)
+
+// Names of the scenarios.
+const (
+	Notify       = "notify"
+	CatchUp      = "catchup"
+	Slow         = "slow"
+	Interference = "interference"
+	// Replay is the scenario of a history that came from elsewhere; it is
+	// asked for by giving the history, not by name.
+	Replay = "replay"
+)
+
+// Shape says what the watchers of a scenario watch.
+type Shape string
+
+// The shapes. In catchup and interference Prefix is the whole keyspace.
+const (
+	OneKey Shape = "one-key" // watcher i: key i
+	Prefix Shape = "prefix"  // all watchers: one shared prefix
+	Ranges Shape = "ranges"  // watcher i: its own range of several keys
+	All    Shape = "all"     // every shape the scenario knows, one after another
+)
+
+// Plan is what a run does: complete, every default filled in. The workload
+// follows from it alone, its seed included.
+type Plan struct {
+	Seed      uint64     `json:"seed"`
+	Count     int        `json:"count"` // repetitions of all scenarios
+	Short     bool       `json:"short_form,omitempty"`
+	Scenarios []Scenario `json:"scenarios"`
+}
+
+// Scenario is one part of a Plan. Fields that a scenario has no use for are
+// zero.
+type Scenario struct {
+	Name     string `json:"name"`
+	Shape    Shape  `json:"shape,omitempty"`
+	Watchers int    `json:"watchers"`
+	Streams  int    `json:"streams"`
+	// RatePerS is the open loop's intended puts per second; with FullSpeed it
+	// is 0 and each of Writers puts again as soon as it was answered.
+	RatePerS  float64 `json:"rate_per_s,omitempty"`
+	FullSpeed bool    `json:"full_speed,omitempty"`
+	Writers   int     `json:"writers,omitempty"`
+	Keys      int     `json:"keys"`
+	// ValueBytes is the size of every value.
+	ValueBytes int `json:"value_bytes"`
+	// History is written before the measurement and not counted.
+	History int64 `json:"history_revisions,omitempty"`
+	// Warmup comes before Duration and is not measured.
+	Warmup   time.Duration `json:"warmup_ns,omitempty"`
+	Duration time.Duration `json:"duration_ns,omitempty"`
+	// StalledStreams of slow stop reading for Stall, after a third of Duration.
+	StalledStreams int           `json:"stalled_streams,omitempty"`
+	Stall          time.Duration `json:"stall_ns,omitempty"`
+	// Bystanders of interference are synced all the time, one key each; its
+	// Watchers replay the history in the second half of Duration.
+	Bystanders int `json:"bystander_watchers,omitempty"`
+}
+
+// Title is the scenario's name with its shape, as in "notify/one-key".
+func (s Scenario) Title() string {
+	if s.Shape == "" {
+		return s.Name
+	}
+	return s.Name + "/" + string(s.Shape)
+}
+
+// Settings is what a user asks for. Zero and nil stand for the default.
+type Settings struct {
+	Scenarios  []string // nil is all four, in short form unless Duration is set
+	Shape      Shape
+	Watchers   int
+	Streams    int
+	Rate       float64 // intended puts per second
+	FullSpeed  bool    // instead of Rate
+	Writers    int
+	Keys       int
+	ValueBytes *int
+	History    int64
+	Duration   time.Duration
+	Warmup     *time.Duration
+	Seed       uint64
+	Count      int
+}
+
+// SettingError says which setting cannot be and what is allowed. Setting is
+// the name of the command line's flag without its dashes.
+type SettingError struct {
+	Setting, Given, Problem string
+}
+
+func (e *SettingError) Error() string {
+	return fmt.Sprintf("%s %s: %s", e.Setting, e.Given, e.Problem)
+}
+
+const (
+	defaultWatchers     = 5000
+	defaultReplayers    = 1000 // watchers of catchup and interference
+	defaultStreams      = 50
+	defaultRate         = 2000
+	defaultWriters      = 64
+	defaultKeys         = 10_000
+	defaultValueBytes   = 256
+	defaultHistory      = 100_000
+	defaultWarmup       = 2 * time.Second
+	defaultDuration     = 10 * time.Second
+	defaultLongDuration = 30 * time.Second // of slow and interference
+
+	shortHistory      = 20_000
+	shortWarmup       = time.Second
+	shortDuration     = 4 * time.Second
+	shortLongDuration = 12 * time.Second
+
+	// sharedEventsPerS is what a shared prefix delivers unless a rate is
+	// asked for: the rate of puts is lowered until all its watchers together
+	// get no more than this.
+	sharedEventsPerS = 1_000_000
+
+	bystanders = 100
+)
+
+// Plan fills in every default. A setting that cannot be is a *SettingError.
+func (s Settings) Plan() (Plan, error) {
+	if err := s.validate(); err != nil {
+		return Plan{}, err
+	}
+	p := Plan{Seed: s.Seed, Count: max(1, s.Count), Short: len(s.Scenarios) == 0 && s.Duration == 0}
+	names := s.Scenarios
+	if len(names) == 0 {
+		names = ScenarioNames()
+	}
+	for _, name := range names {
+		kind, ok := scenarioKinds[name]
+		if !ok {
+			return Plan{}, &SettingError{"scenario", fmt.Sprintf("%q", name), "unknown"}
+		}
+		for _, shape := range kind.shapes(s.Shape) {
+			sc := s.base(name, shape, p.Short)
+			kind.fill(&sc, s, p.Short)
+			if err := s.fits(sc); err != nil {
+				return Plan{}, err
+			}
+			p.Scenarios = append(p.Scenarios, sc)
+		}
+	}
+	return p, nil
+}
+
+// base fills in what all scenarios share.
+func (s Settings) base(name string, shape Shape, short bool) Scenario {
+	sc := Scenario{
+		Name: name, Shape: shape,
+		Watchers: either(s.Watchers, defaultWatchers), Keys: either(s.Keys, defaultKeys),
+		Writers: either(s.Writers, defaultWriters), FullSpeed: s.FullSpeed,
+		ValueBytes: defaultValueBytes, Warmup: defaultWarmup, Duration: either(s.Duration, defaultDuration),
+	}
+	if short {
+		sc.Warmup, sc.Duration = shortWarmup, shortDuration
+	}
+	if s.ValueBytes != nil {
+		sc.ValueBytes = *s.ValueBytes
+	}
+	if s.Warmup != nil {
+		sc.Warmup = *s.Warmup
+	}
+	if !s.FullSpeed {
+		sc.RatePerS = either(s.Rate, defaultRate)
+	}
+	return sc
+}
+
+// spread gives the scenario its streams, once its watchers are known.
+func (s Settings) spread(sc *Scenario) {
+	sc.Streams = min(either(s.Streams, defaultStreams), sc.Watchers)
+}
+
+// live fits keys and rate to the shape of watchers that hear of every put.
+func (s Settings) live(sc *Scenario) {
+	switch sc.Shape {
+	case OneKey:
+		// Puts of keys that nobody watches would say nothing about watching.
+		sc.Keys = min(sc.Keys, sc.Watchers)
+	case Ranges:
+		if s.Keys == 0 {
+			sc.Keys = max(sc.Keys, 2*sc.Watchers)
+		}
+	case Prefix:
+		if s.Rate == 0 && !s.FullSpeed {
+			sc.RatePerS = min(sc.RatePerS, max(1, sharedEventsPerS/float64(sc.Watchers)))
+		}
+	}
+}
+
+func (s Settings) validate() error {
+	for _, c := range []struct {
+		setting  string
+		given    int64
+		low, top int64
+	}{
+		{"watchers", int64(s.Watchers), 1, 10_000_000},
+		{"streams", int64(s.Streams), 1, 1_000_000},
+		{"writers", int64(s.Writers), 1, 100_000},
+		{"keys", int64(s.Keys), 1, 100_000_000},
+		{"history", s.History, 1, 1_000_000_000},
+		{"count", int64(s.Count), 1, 1000},
+	} {
+		if c.given != 0 && (c.given < c.low || c.given > c.top) {
+			return &SettingError{c.setting, figure.Count(c.given), fmt.Sprintf("from %s to %s is possible", figure.Count(c.low), figure.Count(c.top))}
+		}
+	}
+	switch {
+	case s.Rate < 0 || s.Rate > 10e6:
+		return &SettingError{"rate", figure.Rate(s.Rate), "from 1 to 10M puts a second is possible, or max"}
+	case s.ValueBytes != nil && (*s.ValueBytes < 0 || *s.ValueBytes > 1<<20):
+		return &SettingError{"value-size", figure.ShortBytes(int64(*s.ValueBytes)), "from 0 to 1MiB is possible"}
+	case s.Duration != 0 && (s.Duration < 100*time.Millisecond || s.Duration > 24*time.Hour):
+		return &SettingError{"duration", s.Duration.String(), "from 100ms to 24h is possible"}
+	case s.Warmup != nil && (*s.Warmup < 0 || *s.Warmup > time.Hour):
+		return &SettingError{"warmup", s.Warmup.String(), "from 0s to 1h is possible"}
+	case s.Shape != "" && s.Shape != OneKey && s.Shape != Prefix && s.Shape != Ranges && s.Shape != All:
+		return &SettingError{"shape", fmt.Sprintf("%q", s.Shape), "unknown; one of one-key, prefix, ranges, all"}
+	}
+	return nil
+}
+
+// fits checks what depends on more than one setting.
+func (s Settings) fits(sc Scenario) error {
+	switch {
+	case s.Streams > sc.Watchers:
+		return &SettingError{"streams", figure.Count(int64(s.Streams)), fmt.Sprintf("more than the %s watchers of %s", figure.Count(int64(sc.Watchers)), sc.Name)}
+	case sc.Shape == Ranges && sc.Keys < sc.Watchers:
+		return &SettingError{"keys", figure.Count(int64(sc.Keys)), fmt.Sprintf("%s distinct ranges need at least as many keys", figure.Count(int64(sc.Watchers)))}
+	case sc.Name == Slow && sc.Duration < 600*time.Millisecond:
+		return &SettingError{"duration", sc.Duration.String(), "slow needs at least 600ms: before, during and after the stall"}
+	}
+	return nil
+}
+
+func either[T int | int64 | float64 | time.Duration](given, otherwise T) T {
+	if given != 0 {
+		return given
+	}
+	return otherwise
+}

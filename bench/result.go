@@ -1,0 +1,185 @@
+package bench
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// Schema names the form of a Result as JSON. Adding a field keeps it, changing
+// a meaning raises its number.
+const Schema = "watchbench.result/1"
+
+// Result is what a run found. Reports are views of it.
+type Result struct {
+	Schema   string    `json:"schema"`
+	Complete bool      `json:"complete"` // everything planned was measured
+	CutShort *CutShort `json:"cut_short"`
+	MadeBy   MadeBy    `json:"made_by"`
+	// Command that was given, the program's name first.
+	Command []string    `json:"command"`
+	Started time.Time   `json:"started"`
+	Target  TargetFacts `json:"target"`
+	Machine Machine     `json:"machine"`
+	Plan    Plan        `json:"plan"`
+	// Source describes a history that came from elsewhere.
+	Source *Source `json:"source,omitempty"`
+	Runs   []Run   `json:"runs"`
+	// Broken is the promise that broke, if one did. The runs then carry no
+	// metrics, histograms or series.
+	Broken *Broken `json:"broken,omitempty"`
+	// Failed is why the run ended before its time, if it did.
+	Failed string `json:"failed,omitempty"`
+}
+
+// MadeBy names the program and what is linked into it.
+type MadeBy struct {
+	Watchbench string            `json:"watchbench"`
+	Commit     string            `json:"commit,omitempty"`
+	Go         string            `json:"go"`
+	Modules    map[string]string `json:"modules,omitempty"`
+}
+
+// CutShort says where a run was stopped by its user.
+type CutShort struct {
+	Scenario string        `json:"scenario"`
+	After    time.Duration `json:"after_ns"`          // since the scenario began
+	Of       time.Duration `json:"of_ns,omitempty"`   // what it was planned to take; 0: until done
+	Measured time.Duration `json:"measured_ns"`       // after warm-up
+	NotRun   []string      `json:"not_run,omitempty"` // scenarios that never began
+}
+
+// Source is a history from a file.
+type Source struct {
+	File       string `json:"file"` // as given, without its folders
+	Bytes      int64  `json:"bytes"`
+	Revisions  int64  `json:"revisions"` // that hold events
+	Events     int64  `json:"events"`
+	Keys       int64  `json:"keys"`
+	FirstRev   int64  `json:"first_revision"`
+	LastRev    int64  `json:"last_revision"`
+	CompactRev int64  `json:"compact_revision,omitempty"`
+}
+
+// Run is one scenario of one repetition.
+type Run struct {
+	Scenario   string `json:"scenario"` // with its shape, as Scenario.Title
+	Repetition int    `json:"repetition"`
+	Planned    int    `json:"plan_index"` // in Plan.Scenarios
+	CutShort   bool   `json:"cut_short,omitempty"`
+
+	Promises []Promise `json:"promises"`
+	// Metrics by name; the unit ends it. What was not measured is not here
+	// but in NotMeasured, with the reason.
+	Metrics     map[string]float64   `json:"metrics,omitempty"`
+	NotMeasured map[string]string    `json:"not_measured,omitempty"`
+	Histograms  map[string]Histogram `json:"histograms,omitempty"`
+	Series      *Series              `json:"series,omitempty"`
+}
+
+// Promise is the verdict on one rule.
+type Promise struct {
+	Rule    string `json:"rule"`
+	Name    string `json:"name"`
+	Class   string `json:"class"`
+	Verdict string `json:"verdict"` // kept, broken, not checked
+	Checked int64  `json:"checked"` // how often it could have broken
+}
+
+// Histogram is a distribution in HdrHistogram's compressed form. A signed one
+// has two, of the amounts below zero and of the others.
+type Histogram struct {
+	HDR      string `json:"hdr_v2_base64,omitempty"`
+	Signed   bool   `json:"signed,omitempty"`
+	Negative string `json:"negative,omitempty"`
+	Positive string `json:"positive,omitempty"`
+}
+
+// Series are figures of each interval since the scenario's load began. A
+// latency of -1 stands for an interval without an event.
+type Series struct {
+	Interval        time.Duration `json:"interval_ns"`
+	PutsPerS        []float64     `json:"puts_per_s"`
+	EventsPerS      []float64     `json:"events_per_s"`
+	NotifyP50       []int64       `json:"notify_p50_ns"`
+	NotifyP99       []int64       `json:"notify_p99_ns"`
+	NotifyMax       []int64       `json:"notify_max_ns"`
+	LateP99         []int64       `json:"generator_late_p99_ns"`
+	HeapBytes       []int64       `json:"heap_bytes"`
+	VictimWatchers  []int         `json:"victim_watchers,omitempty"`
+	UnsyncedWatcher []int         `json:"unsynced_watchers,omitempty"`
+}
+
+// Broken is the record of a broken promise.
+type Broken struct {
+	Rule     string   `json:"rule"`
+	Name     string   `json:"name"`
+	Detail   string   `json:"detail"`
+	Watch    string   `json:"watch"`
+	Stream   string   `json:"stream,omitempty"`
+	Scenario string   `json:"scenario"`
+	Record   []string `json:"record"` // the few responses before, the breaking one last
+}
+
+// metric looks a figure up; ok is false where it was not measured.
+func (r *Run) metric(name string) (v float64, ok bool) {
+	v, ok = r.Metrics[name]
+	return v, ok
+}
+
+func (r *Run) set(name string, v float64) { r.Metrics[name] = v }
+
+func (r *Run) absent(name, reason string) { r.NotMeasured[name] = reason }
+
+// WriteJSON writes the result as one JSON document.
+func (res *Result) WriteJSON(w io.Writer) error {
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", " ")
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(res); err != nil {
+		return fmt.Errorf("bench: write result: %w", err)
+	}
+	return nil
+}
+
+// WriteFile writes the result beside path and renames it, so that the file is
+// whole or absent.
+func (res *Result) WriteFile(path string) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return fmt.Errorf("bench: write result: %w", err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name())
+		}
+	}()
+	if err := errors.Join(res.WriteJSON(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+		return err
+	}
+	if err := os.Rename(f.Name(), path); err != nil {
+		return fmt.Errorf("bench: write result: %w", err)
+	}
+	return nil
+}
+
+// ReadResult reads what WriteJSON wrote.
+func ReadResult(r io.Reader) (*Result, error) {
+	var res Result
+	if err := json.NewDecoder(r).Decode(&res); err != nil {
+		return nil, fmt.Errorf("bench: read result: %w", err)
+	}
+	if res.Schema != Schema {
+		return nil, fmt.Errorf("bench: read result: schema %q, this program reads %q", res.Schema, Schema)
+	}
+	return &res, nil
+}
+
+// strip removes every figure of a run whose promises did not hold.
+func (r *Run) strip() {
+	r.Metrics, r.NotMeasured, r.Histograms, r.Series = nil, nil, nil, nil
+}

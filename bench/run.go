@@ -1,0 +1,210 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"github.com/watchkv/watchkv/watch/watchtest"
+)
+
+// Options are what a run needs beside its Plan.
+type Options struct {
+	// Kind opens the stores under test.
+	Kind Kind
+	// Dir holds the data, one folder for each scenario; it must exist. With
+	// Keep the folders stay, else each is removed after its scenario.
+	Dir  string
+	Keep bool
+	// Observe is told what the last second looked like; nil is nobody. It is
+	// called from one goroutine at a time and should return soon.
+	Observe func(Tick)
+}
+
+// Measure takes the scenarios of a plan one after another. When ctx ends, the
+// scenario under way is cut short, and the result holds what was measured
+// until then; that is no error. A broken promise is none either: it stands in
+// Result.Broken. An error means that something could not be measured; the
+// result then holds what was.
+func Measure(ctx context.Context, plan Plan, o Options) (*Result, error) {
+	res := &Result{Schema: Schema, Started: time.Now().UTC(), Target: o.Kind.Facts(), Plan: plan}
+	r := &runner{plan: plan, options: o, began: time.Now(), result: res}
+	err := r.all(ctx)
+	if err != nil {
+		res.Failed = err.Error()
+	}
+	if res.Broken != nil {
+		for i := range res.Runs {
+			res.Runs[i].strip()
+		}
+	}
+	res.Complete = err == nil && res.Broken == nil && res.CutShort == nil
+	return res, err
+}
+
+type runner struct {
+	plan    Plan
+	options Options
+	began   time.Time
+	result  *Result
+}
+
+func (r *runner) all(ctx context.Context) error {
+	for rep := 1; rep <= r.plan.Count; rep++ {
+		for i := range r.plan.Scenarios {
+			if ctx.Err() != nil {
+				r.notRun(rep, i)
+				return nil
+			}
+			began := time.Now()
+			run, err := r.scenario(ctx, rep, i)
+			var broken *watchtest.Broken
+			switch {
+			case errors.As(err, &broken):
+				r.result.Runs = append(r.result.Runs, run)
+				r.result.Broken = recordOf(broken, err, r.plan.Scenarios[i])
+				return nil
+			case ctx.Err() != nil && (err == nil || errors.Is(err, context.Cause(ctx))):
+				r.cutShort(&run, time.Since(began), rep, i)
+				return nil
+			case err != nil:
+				return fmt.Errorf("%s into %s: %w", time.Since(began).Round(time.Second/10), r.plan.Scenarios[i].Title(), err)
+			}
+			r.result.Runs = append(r.result.Runs, run)
+		}
+	}
+	return nil
+}
+
+// cutShort notes where the run was stopped, and keeps what was measured.
+func (r *runner) cutShort(run *Run, after time.Duration, rep, i int) {
+	sc := r.plan.Scenarios[i]
+	run.CutShort = true
+	measured := time.Duration(run.Metrics["measured_ns"])
+	of := sc.Duration
+	if of > 0 {
+		of += sc.Warmup
+	}
+	r.result.CutShort = &CutShort{Scenario: sc.Title(), After: after, Of: of, Measured: measured}
+	r.notRun(rep, i+1)
+	if measured > 0 {
+		r.result.Runs = append(r.result.Runs, *run)
+	}
+}
+
+// notRun lists the scenarios that never began: from number i of repetition
+// rep on.
+func (r *runner) notRun(rep, i int) {
+	if r.result.CutShort == nil {
+		r.result.CutShort = &CutShort{}
+	}
+	cut := r.result.CutShort
+	for ; rep <= r.plan.Count; rep, i = rep+1, 0 {
+		for _, sc := range r.plan.Scenarios[i:] {
+			title := sc.Title()
+			if r.plan.Count > 1 {
+				title += " " + strconv.Itoa(rep)
+			}
+			cut.NotRun = append(cut.NotRun, title)
+		}
+	}
+}
+
+// scenario opens a store of its own, measures, and judges.
+func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) {
+	sc := r.plan.Scenarios[i]
+	run = Run{
+		Scenario: sc.Title(), Repetition: rep, Planned: i,
+		Metrics: map[string]float64{}, NotMeasured: map[string]string{}, Histograms: map[string]Histogram{},
+	}
+	dir := filepath.Join(r.options.Dir, FolderOf(r.plan, rep, i))
+	if !r.options.Keep {
+		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	}
+	target, err := r.options.Kind.Open(dir)
+	if err != nil {
+		return run, err
+	}
+	s, err := newSession(ctx, r.plan, sc, target)
+	if err != nil {
+		return run, errors.Join(err, target.Close())
+	}
+	s.began, s.observe = r.began, r.options.Observe
+	m := newMeasurement(sc)
+	err = m.measure(s)
+	counts, judged := s.close(err == nil)
+	counts.Add(m.looked())
+	err = errors.Join(err, judged)
+	run.Promises = promises(counts, err)
+	if s.ended > 0 { // something was measured
+		m.figures(s, &run)
+		s.machineFigures(&run)
+		run.Series = s.series
+	}
+	err = errors.Join(err, target.Close())
+	if facts := r.options.Kind.Facts(); facts.Volatile {
+		run.absent("disk.data_bytes", facts.Engine+" keeps nothing on disk")
+	} else if n, sizeErr := diskBytes(dir); sizeErr != nil {
+		run.absent("disk.data_bytes", sizeErr.Error())
+	} else {
+		run.set("disk.data_bytes", float64(n))
+	}
+	return run, err
+}
+
+// FolderOf is the folder, inside Options.Dir, of scenario i of a plan in
+// repetition rep.
+func FolderOf(p Plan, rep, i int) string {
+	sc := p.Scenarios[i]
+	name := sc.Name
+	if sc.Shape != "" {
+		name += "-" + string(sc.Shape)
+	}
+	if p.Count > 1 {
+		name = strconv.Itoa(rep) + "-" + name
+	}
+	return name
+}
+
+func newSession(ctx context.Context, plan Plan, sc Scenario, target Target) (*session, error) {
+	rev, err := target.Rev(ctx)
+	if err != nil {
+		return nil, err
+	}
+	s := &session{
+		sc: sc, target: target, clock: newClock(), work: newWorkload(plan.Seed, sc), rec: newRecorder(), answers: newAnswers(),
+		history: watchtest.NewHistory(watchtest.HistoryConfig{After: rev, LengthOnly: true}),
+	}
+	s.rev.Store(rev)
+	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	return s, nil
+}
+
+// promises turns what was looked at into verdicts.
+func promises(counts watchtest.Counts, err error) []Promise {
+	var broke []*watchtest.Broken
+	var b *watchtest.Broken
+	if errors.As(err, &b) {
+		broke = append(broke, b)
+	}
+	verdicts := watchtest.Verdicts(counts, broke...)
+	out := make([]Promise, len(verdicts))
+	for i, v := range verdicts {
+		out[i] = Promise{Rule: v.ID, Name: v.Name, Class: string(v.Class), Verdict: string(v.Outcome), Checked: v.Checked}
+	}
+	return out
+}
+
+// recordOf is the record of a broken promise; err names the stream in front.
+func recordOf(b *watchtest.Broken, err error, sc Scenario) *Broken {
+	rec := &Broken{Rule: b.ID, Name: b.Name, Detail: b.Detail, Watch: b.Watch, Scenario: sc.Title(), Record: b.Record}
+	var on *streamError
+	if errors.As(err, &on) {
+		rec.Stream = on.stream
+	}
+	return rec
+}

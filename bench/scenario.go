@@ -1,0 +1,91 @@
+package bench
+
+// scenarioKind is what tells one scenario from another while planning.
+type scenarioKind struct {
+	brief  string // what it models, for people
+	length string // how long it takes when not asked, for people
+	shapes func(asked Shape) []Shape
+	fill   func(sc *Scenario, s Settings, short bool)
+}
+
+var scenarioKinds = map[string]scenarioKind{
+	Notify: {
+		brief:  "how late an event is: one key, one prefix, ranges",
+		length: "10 s a shape",
+		shapes: func(asked Shape) []Shape { return shapesOr(asked, OneKey, Prefix, Ranges) },
+		fill: func(sc *Scenario, s Settings, _ bool) {
+			s.spread(sc)
+			s.live(sc)
+		},
+	},
+	CatchUp: {
+		brief:  "thousands behind at once read history",
+		length: "until synced",
+		shapes: func(asked Shape) []Shape { return shapesOr(asked, Prefix, OneKey) },
+		fill: func(sc *Scenario, s Settings, short bool) {
+			s.replayed(sc, short)
+			sc.RatePerS, sc.FullSpeed, sc.Writers, sc.Warmup, sc.Duration = 0, false, 0, 0, 0
+		},
+	},
+	Slow: {
+		brief:  "some consumers stall, then come back",
+		length: "30 s",
+		shapes: func(asked Shape) []Shape { return shapesOr(asked, OneKey)[:1] },
+		fill: func(sc *Scenario, s Settings, short bool) {
+			s.spread(sc)
+			s.live(sc)
+			s.long(sc, short)
+			sc.StalledStreams = max(1, sc.Streams/10)
+			sc.Stall = sc.Duration / 3
+		},
+	},
+	Interference: {
+		brief:  "puts and notifications while others catch up",
+		length: "30 s",
+		shapes: func(asked Shape) []Shape { return shapesOr(asked, Prefix)[:1] },
+		fill: func(sc *Scenario, s Settings, short bool) {
+			s.replayed(sc, short)
+			s.long(sc, short)
+			sc.Bystanders = min(bystanders, sc.Keys)
+		},
+	},
+}
+
+// ScenarioNames lists the scenarios in the order a run takes them.
+func ScenarioNames() []string { return []string{Notify, CatchUp, Slow, Interference} }
+
+// DescribeScenario says in words what a scenario models and how long it
+// takes; both are empty for an unknown name.
+func DescribeScenario(name string) (brief, length string) {
+	k := scenarioKinds[name]
+	return k.brief, k.length
+}
+
+// shapesOr is the shape asked for, or the scenario's own.
+func shapesOr(asked Shape, own ...Shape) []Shape {
+	if asked == "" || asked == All {
+		return own
+	}
+	return []Shape{asked}
+}
+
+// replayed fits a scenario whose watchers read a history written before.
+func (s Settings) replayed(sc *Scenario, short bool) {
+	sc.Watchers = either(s.Watchers, defaultReplayers)
+	sc.History = either(s.History, defaultHistory)
+	if short {
+		sc.History = either(s.History, shortHistory)
+	}
+	if sc.Shape == Ranges && s.Keys == 0 {
+		sc.Keys = max(sc.Keys, 2*sc.Watchers)
+	}
+	s.spread(sc)
+}
+
+// long fits a scenario whose duration has several parts.
+func (s Settings) long(sc *Scenario, short bool) {
+	sc.Duration = either(s.Duration, defaultLongDuration)
+	if short {
+		sc.Duration = shortLongDuration
+	}
+}

@@ -1,0 +1,276 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/watchkv/watchkv/watch"
+	"github.com/watchkv/watchkv/watch/watchtest"
+)
+
+// clock counts nanoseconds of the monotonic clock from a moment in the past,
+// so that no reading of it is untimed.
+type clock struct{ base time.Time }
+
+func newClock() clock { return clock{base: time.Now().Add(-time.Second)} }
+
+func (c clock) now() int64 { return int64(time.Since(c.base)) }
+
+// latch opens when it was counted down to zero.
+type latch struct {
+	left atomic.Int64
+	open chan struct{}
+}
+
+func newLatch(n int) *latch {
+	l := &latch{open: make(chan struct{})}
+	l.left.Store(int64(n))
+	if n == 0 {
+		close(l.open)
+	}
+	return l
+}
+
+func (l *latch) down() {
+	if l.left.Add(-1) == 0 {
+		close(l.open)
+	}
+}
+
+// session is one scenario on one open target.
+type session struct {
+	sc      Scenario
+	target  Target
+	clock   clock
+	work    *workload
+	rec     *recorder
+	answers *answers
+	history *watchtest.History
+	began   time.Time // the run, for progress
+	observe func(Tick)
+
+	ctx          context.Context // ends when the run is cut short or something failed
+	cancel       context.CancelCauseFunc
+	wg           sync.WaitGroup // consumers
+	rev          atomic.Int64   // newest revision a writer was answered with
+	ended        int64          // moment at which the measurement stopped
+	usage        usage
+	historyBytes int64 // keys and values that fill wrote
+	inside       insideStats
+	series       *Series
+
+	consumers []*consumer
+}
+
+// noteRev remembers the newest revision answered.
+func (s *session) noteRev(rev int64) {
+	for {
+		old := s.rev.Load()
+		if rev <= old || s.rev.CompareAndSwap(old, rev) {
+			return
+		}
+	}
+}
+
+// fail ends the scenario with what went wrong first.
+func (s *session) fail(err error) { s.cancel(err) }
+
+// wait waits for one of three: the channel, the end of the session, or a
+// target that has stopped answering.
+func (s *session) wait(what string, ch <-chan struct{}) error {
+	ticker := time.NewTicker(patience / 10)
+	defer ticker.Stop()
+	last, since := s.delivered(), time.Now()
+	for {
+		select {
+		case <-ch:
+			return nil
+		case <-s.ctx.Done():
+			return context.Cause(s.ctx)
+		case <-ticker.C:
+			if now := s.delivered(); now != last {
+				last, since = now, time.Now()
+			} else if time.Since(since) > patience {
+				return fmt.Errorf("nothing was delivered for %v while waiting until %s", patience, what)
+			}
+		}
+	}
+}
+
+// patience is how long nothing may happen before a target counts as dead.
+const patience = 30 * time.Second
+
+// delivered is how many events all consumers have read.
+func (s *session) delivered() (n int64) {
+	return s.rec.total(func(l *lane) (sum int64) {
+		for class := range l.events {
+			for _, v := range l.events[class] {
+				sum += v
+			}
+		}
+		return sum
+	})
+}
+
+// sleepUntil waits for a moment of the session's clock.
+func (s *session) sleepUntil(nanos int64) error {
+	timer := time.NewTimer(time.Duration(nanos - s.clock.now()))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-s.ctx.Done():
+		return context.Cause(s.ctx)
+	}
+}
+
+// group is a number of streams that share a number of watches.
+type group struct {
+	name     string
+	streams  int
+	watchers int
+	affected int    // of the streams, evenly spread, are of class affected
+	timed    bool   // their events are live
+	caughtUp *latch // counted down by each watch; may be nil
+	// request makes watch i.
+	request func(i int) watch.Request
+}
+
+// beginWatches opens the streams of a group, deals its watches out to them,
+// and waits until all are created.
+func (s *session) beginWatches(g group) ([]*consumer, error) {
+	opened := make([]*consumer, 0, g.streams)
+	created := newLatch(g.watchers)
+	for i := range g.streams {
+		c, err := s.newConsumer(fmt.Sprintf("%s %d", g.name, i), len(s.consumers))
+		if err != nil {
+			return nil, err
+		}
+		c.timed, c.created, c.caughtUp = g.timed, created, g.caughtUp
+		if (i+1)*g.affected/g.streams > i*g.affected/g.streams {
+			c.class = classAffected
+		}
+		for j := i; j < g.watchers; j += g.streams {
+			c.plan(g.request(j))
+		}
+		opened = append(opened, c)
+		s.consumers = append(s.consumers, c)
+	}
+	for _, c := range opened {
+		if err := c.begin(s.ctx); err != nil {
+			return nil, err
+		}
+	}
+	return opened, s.wait("all watches are created", created.open)
+}
+
+// confirm asks every stream to say when it has delivered everything up to
+// rev, waits for all of them, and returns the moment of the last answer.
+func (s *session) confirm(group []*consumer, rev int64) (last int64, err error) {
+	asked := make([]*confirmation, len(group))
+	for i, c := range group {
+		asked[i] = &confirmation{rev: rev, done: make(chan struct{})}
+		c.awaited.Store(asked[i])
+		if err := c.stream.RequestProgress(); err != nil {
+			return 0, fmt.Errorf("%s: request progress: %w", c.name, err)
+		}
+	}
+	for i, c := range group {
+		if err := s.wait(fmt.Sprintf("%s confirms revision %d", c.name, rev), asked[i].done); err != nil {
+			return 0, err
+		}
+		last = max(last, asked[i].at)
+	}
+	return last, nil
+}
+
+// sampled runs the measured part of a scenario with a sampler beside it.
+func (s *session) sampled(measure func() error) error {
+	before, _ := s.hubStats()
+	sam := &sampler{rec: s.rec, inspect: s.hubStats, observe: s.observe, began: s.began, title: s.sc.Title(), intended: s.sc.RatePerS}
+	sam.start()
+	err := measure()
+	s.ended = s.clock.now()
+	s.usage = sam.end()
+	s.series = &sam.series
+	after, known := s.hubStats()
+	s.inside = insideStats{known: known, before: before, after: after, pinned: sam.pinned, pinnedOne: sam.pending}
+	return err
+}
+
+// insideStats is what a target that can be inspected said before and after.
+type insideStats struct {
+	known             bool
+	before, after     watch.Stats
+	pinned, pinnedOne int64 // most bytes in all outboxes, and in one
+}
+
+func (s *session) hubStats() (watch.Stats, bool) {
+	if t, ok := s.target.(Inspector); ok {
+		return t.HubStats(), true
+	}
+	return watch.Stats{}, false
+}
+
+// fill writes the history of a scenario and returns the revision before it.
+func (s *session) fill() (base int64, err error) {
+	filler, ok := s.target.(Filler)
+	if !ok {
+		return 0, fmt.Errorf("scenario %s: this target cannot be filled", s.sc.Name)
+	}
+	if base, err = s.target.Rev(s.ctx); err != nil {
+		return 0, err
+	}
+	s.rev.Store(base)
+	sam := &sampler{rec: s.rec, inspect: func() (watch.Stats, bool) { return watch.Stats{}, false }, observe: s.observe, began: s.began, title: s.sc.Name + " fill"}
+	sam.start()
+	defer sam.end()
+	var value []byte
+	var broken error
+	lane := s.rec.lane(0)
+	err = filler.Fill(s.ctx, s.sc.History, func(i int64) ([]byte, []byte) {
+		value = s.work.appendValue(value[:0], i, untimed)
+		return s.work.key(i), value
+	}, func(rev int64, key, value []byte) {
+		if err := s.history.Put(rev, key, value); err != nil && broken == nil {
+			broken = err
+		}
+		s.rev.Store(rev)
+		s.historyBytes += int64(len(key) + len(value))
+		lane.mu.Lock()
+		lane.second.puts++
+		lane.mu.Unlock()
+	})
+	return base, errors.Join(broken, err)
+}
+
+// close ends the consumers and judges what they were given. complete says
+// that all streams had confirmed everything. A promise that a consumer found
+// broken is not in the answer: it ended the session.
+func (s *session) close(complete bool) (watchtest.Counts, error) {
+	s.cancel(errOver)
+	var errs []error
+	for _, c := range s.consumers {
+		if err := c.stream.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: close: %w", c.name, err))
+		}
+	}
+	s.wg.Wait()
+	sum := s.history.Counts()
+	for _, c := range s.consumers {
+		counts, err := c.finish(s.rev.Load(), complete)
+		if err != nil {
+			errs = append(errs, err)
+			return sum, errors.Join(errs...)
+		}
+		sum.Add(counts)
+	}
+	return sum, errors.Join(errs...)
+}
+
+// errOver is the cause of a session's end that is none.
+var errOver = errors.New("bench: the scenario is over")

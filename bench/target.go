@@ -1,0 +1,72 @@
+package bench
+
+import (
+	"context"
+
+	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/watch"
+)
+
+// Kind opens stores of one kind for a run: an engine in this process, or a
+// server.
+type Kind interface {
+	// Open opens the store in dir, creating it if there is none. Kinds that
+	// live elsewhere ignore dir.
+	Open(dir string) (Target, error)
+	// Facts describes the kind; known before anything is opened.
+	Facts() TargetFacts
+}
+
+// Target is an open store under test. Safe for concurrent use.
+type Target interface {
+	// Put writes one key and returns its revision. Key and value are the
+	// caller's again when it returns.
+	Put(ctx context.Context, key, value []byte) (rev int64, err error)
+	// Rev is the current revision.
+	Rev(ctx context.Context) (int64, error)
+	// NewStream opens a stream of watches; the name is for people.
+	NewStream(name string) (Stream, error)
+	Close() error
+}
+
+// Stream is one consumer with many watches. Recv has one caller at a time;
+// the others may be called from anywhere.
+type Stream interface {
+	// Watch begins a watch; its first response is Created.
+	Watch(r watch.Request) (id int64, err error)
+	// Recv waits for responses. The slice is valid until the next Recv, the
+	// events in it stay valid.
+	Recv(ctx context.Context) ([]watch.Response, error)
+	// RequestProgress asks for a progress notification with id watch.NoWatch
+	// once every watch of the stream is synced.
+	RequestProgress() error
+	Close() error
+}
+
+// Filler is a Target that can write a history faster than by single puts, in
+// whatever durability; the history is durable when Fill returns, and nothing
+// of it is left in caches that a restart would empty.
+type Filler interface {
+	// Fill writes n revisions of one key each. next makes the key and value
+	// of revision i, which are the target's only until the next call; wrote
+	// is told each put, in order, before anybody can watch it.
+	Fill(ctx context.Context, n int64, next func(i int64) (key, value []byte), wrote func(rev int64, key, value []byte)) error
+}
+
+// Inspector is a Target whose inside can be seen.
+type Inspector interface {
+	HubStats() watch.Stats
+	StoreStats() mvcc.Stats
+}
+
+// TargetFacts describe what was measured; part of every result.
+type TargetFacts struct {
+	Kind            string `json:"kind"`
+	Engine          string `json:"engine,omitempty"`
+	Version         string `json:"version,omitempty"`
+	Durability      string `json:"durability,omitempty"`
+	OutboxResponses int    `json:"outbox_responses,omitempty"`
+	OutboxBytes     int64  `json:"outbox_bytes,omitempty"`
+	CacheBytes      int64  `json:"cache_bytes,omitempty"`
+	Volatile        bool   `json:"volatile,omitempty"`
+}
