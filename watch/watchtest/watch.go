@@ -1,7 +1,6 @@
 package watchtest
 
 import (
-	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -277,74 +276,6 @@ func (w *Watch) form(e *mvcc.Event) *Broken {
 	return nil
 }
 
-// early names the rule that the first event of a response broke by coming
-// below what the watch was promised.
-func (w *Watch) early(e *mvcc.Event) *Broken {
-	rev := e.KV.ModRevision
-	if !w.span.Contains(e.KV.Key) {
-		return w.outside(e)
-	}
-	if w.suspect == nil && w.delivered(e) {
-		return broken("G2", "%s came twice", event(e))
-	}
-	switch {
-	case rev < w.first:
-		return w.belowStart(e)
-	case w.suspect != nil && !w.suspect.is(w, e):
-		return w.suspect.broken
-	case rev <= w.progress:
-		return broken("G6", "%s came after progress at revision %d", event(e), w.progress)
-	case rev == w.last:
-		return broken("G4", "revision %d is split: %s came in a response of its own", rev, event(e))
-	case rev < w.last:
-		return broken("G1", "%s came after an event of revision %d", event(e), w.last)
-	case rev <= w.resume:
-		return broken("N7", "%s came after a response with resume point %d", event(e), w.resume)
-	default:
-		return broken("V5", "%s came after the end of catch-up, told for all up to %d", event(e), w.caughtUp)
-	}
-}
-
-func (w *Watch) belowStart(e *mvcc.Event) *Broken {
-	rev := e.KV.ModRevision
-	switch old := w.opts.Reuses; {
-	case w.opts.Resumes != nil:
-		return broken("G5", "%s came again, the watch continues at revision %d", event(e), w.first)
-	case old != nil && rev >= old.first && old.span.Contains(e.KV.Key):
-		return broken("X5", "%s belongs to the watch that had this id before", event(e))
-	case w.req.StartRevision <= 0:
-		return broken("C7", "%s is not after the revision of Created, %d", event(e), w.created)
-	case w.req.StartRevision > w.created:
-		return broken("C8", "%s is below the start", event(e))
-	default:
-		return broken("C9", "%s is below the start", event(e))
-	}
-}
-
-// backwards names the rule for an event below the one before it in the same
-// response.
-func (w *Watch) backwards(e *mvcc.Event) *Broken {
-	if w.delivered(e) {
-		return broken("G2", "%s came twice", event(e))
-	}
-	return broken("G1", "%s stands behind a later revision in one response", event(e))
-}
-
-func (w *Watch) outside(e *mvcc.Event) *Broken {
-	if old := w.opts.Reuses; old != nil && old.span.Contains(e.KV.Key) {
-		return broken("X5", "%s belongs to the watch that had this id before", event(e))
-	}
-	return broken("C2", "%s is outside the range", event(e))
-}
-
-// delivered reports whether e is known to have come before.
-func (w *Watch) delivered(e *mvcc.Event) bool {
-	if w.matcher.h != nil {
-		return w.matcher.delivered(e)
-	}
-	return w.chain.delivered(e)
-}
-
 func (w *Watch) catchesUp() *Broken {
 	if w.caughtUp != 0 {
 		return broken("V5", "the end of catch-up was told a second time")
@@ -371,39 +302,6 @@ func (w *Watch) progresses(r *watch.Response) *Broken {
 	}
 	w.progress = r.Revision
 	return w.matcher.mark(markProgress, r.Revision, false)
-}
-
-func (w *Watch) ends(r *watch.Response) *Broken {
-	w.phase = phaseEnded
-	w.counts.Canceled++
-	switch {
-	case errors.Is(r.Err, mvcc.ErrCompacted) || r.CompactRevision != 0:
-		w.phase = phaseCompacted
-		w.counts.Compacted++
-		return w.compacted(r)
-	case errors.Is(r.Err, watch.ErrLagging) && w.req.Policy != watch.Cancel:
-		return broken("V6", "cut off as too slow, policy is %v", w.req.Policy)
-	case r.Err == nil && !w.asked.Load():
-		return broken("X1", "the watch was ended without reason and unasked")
-	}
-	return nil
-}
-
-func (w *Watch) compacted(r *watch.Response) *Broken {
-	switch next := w.Next(); {
-	case r.CompactRevision == 0:
-		return broken("C11", "told of compaction without the compact revision")
-	case next == r.CompactRevision:
-		return broken("C10", "refused at the compact revision %d itself", next)
-	case next > r.CompactRevision:
-		return broken("C11", "told of compaction at %d, which its next revision %d is not below", r.CompactRevision, next)
-	case r.Revision < w.created || r.Revision < r.CompactRevision:
-		return broken("C11", "told of compaction at %d with revision %d, Created was at %d", r.CompactRevision, r.Revision, w.created)
-	}
-	if h := w.opts.History; h != nil && r.CompactRevision > h.compacting.Load() {
-		return broken("C11", "told of compaction at %d, nobody asked for one above %d", r.CompactRevision, h.compacting.Load())
-	}
-	return nil
 }
 
 // Finish ends the check: everything that matches up to revision upTo should
