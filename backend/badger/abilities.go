@@ -28,32 +28,16 @@ func (e *engine) Backup(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("badger: backup: %w", err)
 	}
 	defer e.gate.Leave()
-	_, err := e.db.Backup(ctxStream{ctx: ctx, w: w}, 0)
-	if err := errors.Join(ctx.Err(), err); err != nil {
+	out := &backend.ContextWriter{Context: ctx, W: w}
+	framed := newFrameWriter(out)
+	_, err := e.db.Backup(framed, 0)
+	if err == nil {
+		err = framed.close()
+	}
+	if err := errors.Join(out.Err, err); err != nil { // badger drops the chain of errors
 		return fmt.Errorf("badger: backup: %w", damage(err))
 	}
 	return nil
-}
-
-// ctxStream fails once the context is done.
-type ctxStream struct {
-	ctx context.Context
-	r   io.Reader
-	w   io.Writer
-}
-
-func (c ctxStream) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
-func (c ctxStream) Write(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.w.Write(p)
 }
 
 func restore(ctx context.Context, path string, r io.Reader, o backend.Options) (backend.Engine, error) {
@@ -85,8 +69,13 @@ func putBack(ctx context.Context, path string, r io.Reader, o backend.Options) e
 	if err != nil {
 		return err
 	}
-	if err := errors.Join(db.Load(ctxStream{ctx: ctx, r: r}, pendingLoads), db.Close()); err != nil {
-		return fmt.Errorf("%w: %w", err, backend.ErrDamaged)
+	in := newFrameReader(&backend.ContextReader{Context: ctx, R: r})
+	err = db.Load(in, pendingLoads)
+	if err == nil {
+		err = in.ended()
+	}
+	if err := errors.Join(in.err, err, db.Close()); err != nil {
+		return err
 	}
 	return errors.Join(os.Remove(mark), backend.SyncDir(path))
 }
@@ -124,8 +113,11 @@ func (e *engine) Verify(ctx context.Context) (backend.VerifyReport, error) {
 	if err == nil {
 		err = e.db.VerifyChecksum()
 	}
-	if err != nil {
-		return backend.VerifyReport{}, fmt.Errorf("badger: verify: %w", damage(err))
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return backend.VerifyReport{}, fmt.Errorf("badger: verify: %w", err)
+	}
+	if err != nil { // a block that does not read, for whatever reason
+		return backend.VerifyReport{}, fmt.Errorf("badger: verify: %w: %w", err, backend.ErrDamaged)
 	}
 	return backend.VerifyReport{
 		Checked:   []string{"block checksums of all tables"},

@@ -117,29 +117,24 @@ func open(path string, o backend.Options) (*engine, error) {
 
 func openDB(opts badger.Options) (*badger.DB, error) {
 	db, err := badger.Open(opts)
-	switch {
-	case err == nil:
-		return db, nil
-	case errors.Is(err, badger.ErrTruncateNeeded):
-		return nil, fmt.Errorf("not closed cleanly, so it does not open read-only before it was open for writing once: %w", err)
-	case isLockHeld(err):
+	if isLockHeld(err) {
 		return nil, fmt.Errorf("%w: %w", backend.ErrLocked, err)
-	default:
-		return nil, err
 	}
+	return db, err
 }
 
 // lockAndClean removes memtable files of no bytes, as a power loss leaves
 // them; badger would not open beside them. It holds the directory's lock for
-// that time, since a live memtable begins with no bytes, too.
+// that time, since a live memtable begins with no bytes, too. Read-only any
+// memtable is refused: a clean close leaves none, and badger would cut it.
 func lockAndClean(path string, readOnly bool) error {
 	return withDirLock(path, !readOnly, func() error {
-		if readOnly {
-			return nil
-		}
 		names, err := filepath.Glob(filepath.Join(escape(path), "*.mem"))
 		if err != nil {
 			return err
+		}
+		if readOnly && len(names) > 0 {
+			return fmt.Errorf("%s was left by an unclean end: badger cannot open it read-only, open it for writing once", filepath.Base(names[0]))
 		}
 		for _, name := range names {
 			info, err := os.Stat(name)
@@ -181,9 +176,10 @@ func settings(path string, o backend.Options) badger.Options {
 	return opts
 }
 
-// damage adds ErrDamaged to what badger finds broken.
+// damage adds ErrDamaged to what badger finds broken. It goes by the text:
+// badger's own wrapping drops the chain of errors.
 func damage(err error) error {
-	if errors.Is(err, y.ErrChecksumMismatch) {
+	if err != nil && strings.Contains(err.Error(), y.ErrChecksumMismatch.Error()) {
 		return fmt.Errorf("%w: %w", backend.ErrDamaged, err)
 	}
 	return err

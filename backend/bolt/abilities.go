@@ -33,24 +33,12 @@ func (e *engine) Backup(ctx context.Context, w io.Writer) error {
 	if err != nil {
 		return fmt.Errorf("bolt: backup: %w", err)
 	}
-	_, err = v.(*view).tx.WriteTo(ctxWriter{ctx, w})
-	if err := errors.Join(err, v.Close()); err != nil {
+	out := &backend.ContextWriter{Context: ctx, W: w}
+	_, err = v.(*view).tx.WriteTo(out)
+	if err := errors.Join(out.Err, err, v.Close()); err != nil {
 		return fmt.Errorf("bolt: backup: %w", err)
 	}
 	return nil
-}
-
-// ctxWriter fails once the context is done.
-type ctxWriter struct {
-	ctx context.Context
-	w   io.Writer
-}
-
-func (c ctxWriter) Write(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.w.Write(p)
 }
 
 func restore(ctx context.Context, path string, r io.Reader, o backend.Options) (backend.Engine, error) {
@@ -75,7 +63,7 @@ func putBack(ctx context.Context, path string, r io.Reader) error {
 	if err != nil {
 		return err
 	}
-	_, err = io.Copy(ctxWriter{ctx, file}, r)
+	_, err = io.Copy(file, &backend.ContextReader{Context: ctx, R: r})
 	err = errors.Join(err, file.Sync(), file.Close())
 	if err == nil {
 		_, err = readMeta(part)

@@ -24,6 +24,13 @@ import (
 // engine's own so that tables can be hard links.
 const checkpointName = "checkpoint.tmp"
 
+// endName is the last entry of a backup, of no bytes: one that was cut
+// between two entries lacks it.
+const endName = "end-of-backup"
+
+// tarTrailer is what a tar ends with: two blocks of zeros.
+const tarTrailer = 1024
+
 type abilities struct {
 	checkpointing sync.Mutex // one checkpoint at a time
 }
@@ -67,27 +74,31 @@ func (e *engine) Backup(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("pebble: backup: %w", err)
 	}
 	defer e.gate.Leave()
-	if err := e.checkpoint(func(dir string) error { return writeTar(ctx, w, dir) }); err != nil {
+	out := &backend.ContextWriter{Context: ctx, W: w}
+	if err := e.checkpoint(func(dir string) error { return writeTar(out, dir) }); err != nil {
 		return fmt.Errorf("pebble: backup: %w", damage(err))
 	}
 	return nil
 }
 
-func writeTar(ctx context.Context, w io.Writer, dir string) error {
+func writeTar(w io.Writer, dir string) error {
 	names, err := dataFiles(dir)
 	if err != nil {
 		return err
 	}
 	out := tar.NewWriter(w)
 	for _, name := range names {
-		if err := addFile(ctx, out, filepath.Join(dir, name)); err != nil {
+		if err := addFile(out, filepath.Join(dir, name)); err != nil {
 			return err
 		}
+	}
+	if err := out.WriteHeader(&tar.Header{Name: endName, Mode: 0o600}); err != nil {
+		return err
 	}
 	return out.Close()
 }
 
-func addFile(ctx context.Context, out *tar.Writer, path string) (err error) {
+func addFile(out *tar.Writer, path string) (err error) {
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -101,21 +112,8 @@ func addFile(ctx context.Context, out *tar.Writer, path string) (err error) {
 	if err := out.WriteHeader(header); err != nil {
 		return err
 	}
-	_, err = io.CopyN(out, ctxReader{ctx, file}, info.Size())
+	_, err = io.CopyN(out, file, info.Size())
 	return err
-}
-
-// ctxReader fails once the context is done.
-type ctxReader struct {
-	ctx context.Context
-	r   io.Reader
-}
-
-func (c ctxReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
 }
 
 func restore(ctx context.Context, path string, r io.Reader, o backend.Options) (backend.Engine, error) {
@@ -135,30 +133,9 @@ func putBack(ctx context.Context, path string, r io.Reader) error {
 	if !fresh {
 		return fs.ErrExist
 	}
-	var late []string
-	in := tar.NewReader(ctxReader{ctx, r})
-	for {
-		header, err := in.Next()
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return fmt.Errorf("%w: %w", err, backend.ErrDamaged)
-		}
-		name := header.Name
-		if !filepath.IsLocal(name) || filepath.Base(name) != name || header.Typeflag != tar.TypeReg {
-			return fmt.Errorf("entry %q does not belong in a backup: %w", name, backend.ErrDamaged)
-		}
-		if ownName(name) {
-			late = append(late, name)
-			name = ".part." + name
-		}
-		if err := writeFile(filepath.Join(path, name), in); err != nil {
-			return err
-		}
-	}
-	if len(late) == 0 {
-		return fmt.Errorf("no pebble store in it: %w", backend.ErrDamaged)
+	late, err := unpack(ctx, path, r)
+	if err != nil {
+		return err
 	}
 	for _, name := range late {
 		if err := os.Rename(filepath.Join(path, ".part."+name), filepath.Join(path, name)); err != nil {
@@ -166,6 +143,46 @@ func putBack(ctx context.Context, path string, r io.Reader) error {
 		}
 	}
 	return backend.SyncDir(path)
+}
+
+// unpack returns the files it wrote under another name.
+func unpack(ctx context.Context, path string, r io.Reader) (late []string, err error) {
+	r = &backend.ContextReader{Context: ctx, R: r}
+	in := tar.NewReader(r) // reads no further than its entries
+	for {
+		header, err := in.Next()
+		if errors.Is(err, io.EOF) {
+			return nil, fmt.Errorf("the backup is cut short: %w", backend.ErrDamaged)
+		}
+		if err != nil {
+			return nil, cutShort(err)
+		}
+		name := header.Name
+		if name == endName {
+			n, err := io.Copy(io.Discard, r)
+			if err == nil && n != tarTrailer {
+				err = fmt.Errorf("%d bytes behind the last entry, not %d: %w", n, tarTrailer, backend.ErrDamaged)
+			}
+			return late, err
+		}
+		if !filepath.IsLocal(name) || filepath.Base(name) != name || header.Typeflag != tar.TypeReg {
+			return nil, fmt.Errorf("entry %q does not belong in a backup: %w", name, backend.ErrDamaged)
+		}
+		if ownName(name) {
+			late = append(late, name)
+			name = ".part." + name
+		}
+		if err := writeFile(filepath.Join(path, name), in); err != nil {
+			return nil, cutShort(err)
+		}
+	}
+}
+
+func cutShort(err error) error {
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, tar.ErrHeader) {
+		return fmt.Errorf("not a whole backup: %w: %w", err, backend.ErrDamaged)
+	}
+	return err
 }
 
 func writeFile(path string, r io.Reader) error {
