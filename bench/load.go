@@ -19,13 +19,18 @@ type load struct {
 	until   int64
 	next    atomic.Int64 // number of the next put
 	wg      sync.WaitGroup
+	ended   sync.Once
+	stop    func() // ends the metronome
 }
 
 // startLoad begins to put at once. The writers share one schedule: whoever is
 // free takes the next put and waits for its time, so a slow put holds up no
 // other while there are writers left.
 func (s *session) startLoad(ctx context.Context, start, until int64) *load {
-	l := &load{session: s, start: start, until: until, pacer: Pacer{PerS: s.sc.RatePerS}}
+	l := &load{session: s, start: start, until: until, pacer: Pacer{PerS: s.sc.RatePerS}, stop: func() {}}
+	if !s.sc.FullSpeed {
+		l.stop = metronome(max(finestTick, l.pacer.Due(1)))
+	}
 	for i := range s.sc.Writers {
 		l.wg.Go(func() {
 			if err := l.write(ctx, s.rec.lane(i)); err != nil && ctx.Err() == nil {
@@ -36,8 +41,14 @@ func (s *session) startLoad(ctx context.Context, start, until int64) *load {
 	return l
 }
 
-// wait returns when the last put was answered.
-func (l *load) wait() { l.wg.Wait() }
+// finestTick is how often the clock is looked at, at most.
+const finestTick = 100 * time.Microsecond
+
+// wait returns when the last put was answered. It may be called again.
+func (l *load) wait() {
+	l.wg.Wait()
+	l.ended.Do(l.stop)
+}
 
 func (l *load) write(ctx context.Context, lane *lane) error {
 	s := l.session

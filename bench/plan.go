@@ -66,10 +66,14 @@ type Scenario struct {
 	Bystanders int `json:"bystander_watchers,omitempty"`
 }
 
-// Title is the scenario's name with its shape, as in "notify/one-key".
+// Title is the scenario's name, with its shape where the scenario has several.
 func (s Scenario) Title() string {
-	if s.Shape == "" {
+	kind, known := scenarioKinds[s.Name]
+	switch {
+	case s.Shape == "", known && len(kind.shapes(All)) == 1 && kind.shapes(All)[0] == s.Shape:
 		return s.Name
+	case s.Shape == Prefix && s.Name != Notify && s.Name != Slow:
+		return s.Name + "/whole"
 	}
 	return s.Name + "/" + string(s.Shape)
 }

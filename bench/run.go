@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/watchkv/watchkv/watch/watchtest"
@@ -159,11 +160,7 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 // FolderOf is the folder, inside Options.Dir, of scenario i of a plan in
 // repetition rep.
 func FolderOf(p Plan, rep, i int) string {
-	sc := p.Scenarios[i]
-	name := sc.Name
-	if sc.Shape != "" {
-		name += "-" + string(sc.Shape)
-	}
+	name := strings.ReplaceAll(p.Scenarios[i].Title(), "/", "-")
 	if p.Count > 1 {
 		name = strconv.Itoa(rep) + "-" + name
 	}

@@ -166,7 +166,7 @@ func TestCutShort(t *testing.T) {
 	require.NotNil(t, res.CutShort)
 	assert.Equal(t, 1, ticks)
 	assert.Equal(t, "notify/one-key", res.CutShort.Scenario)
-	assert.Equal(t, []string{"notify/prefix", "notify/ranges", "slow/one-key"}, res.CutShort.NotRun)
+	assert.Equal(t, []string{"notify/prefix", "notify/ranges", "slow"}, res.CutShort.NotRun)
 	require.Len(t, res.Runs, 1)
 	assert.True(t, res.Runs[0].CutShort)
 	assert.Greater(t, res.Runs[0].Metrics["put.rate_per_s"], 100.0)

@@ -1,0 +1,164 @@
+package bench
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/watchkv/watchkv/bench/figure"
+)
+
+const (
+	// lateShare of an event's latency is what the generator may take of it.
+	lateShare = 0.10
+	// reached is the share of the intended rate that counts as reached.
+	reached = 0.99
+	// unsteady is the growth of p99 from the first to the second half, over
+	// at least steadySamples seconds, that is worth a word.
+	unsteady      = 0.25
+	steadySamples = 8
+)
+
+// warnings says what makes the figures doubtful, above them.
+func (r *report) warnings() {
+	for _, run := range r.res.Runs {
+		for _, text := range Doubts(r.res.Plan.Scenarios[run.Planned], run) {
+			r.lines = append(r.lines, r.paint.yellow(strings.Join(wrap("!", 2, strings.Fields(run.Scenario+": "+text)), "\n")))
+		}
+	}
+}
+
+// Doubts lists what makes the figures of a run less than they seem.
+func Doubts(sc Scenario, run Run) (texts []string) {
+	late, notify := run.Metrics["generator.late_p99_ns"], run.Metrics["notify.p99_ns"]
+	if late > lateShare*notify && notify > 0 {
+		texts = append(texts, fmt.Sprintf("the client was the bottleneck: generator late by %s (p99), figures are a floor for the target", figure.Duration(time.Duration(late))))
+	}
+	for _, part := range []string{"", "quiet."} {
+		rate, ok := run.metric(part + "put.rate_per_s")
+		if ok && sc.RatePerS > 0 && rate < reached*sc.RatePerS {
+			text := fmt.Sprintf("%s of %s intended puts/s were achieved", figure.Rate(rate), figure.Rate(sc.RatePerS))
+			if busy := run.Metrics["generator.backlog_ratio"]; busy > 1-reached {
+				text += fmt.Sprintf("; for %s of them no writer was free in time", figure.Percent(busy))
+			}
+			texts = append(texts, text)
+			break
+		}
+	}
+	if sc.Name == Notify && run.Series != nil {
+		if grew, ok := growth(run.Series.NotifyP99, int(sc.Warmup/time.Second)+1); ok && grew > unsteady {
+			texts = append(texts, fmt.Sprintf("not steady: p99 grew %s from first to second half", figure.Percent(grew)))
+		}
+	}
+	return texts
+}
+
+// growth compares the mean of a series' second half with that of its first,
+// without the first few and those that say nothing.
+func growth(series []int64, skip int) (ratio float64, ok bool) {
+	var seen []float64
+	for i, v := range series {
+		if i >= skip && v >= 0 {
+			seen = append(seen, float64(v))
+		}
+	}
+	if len(seen) < steadySamples {
+		return 0, false
+	}
+	mean := func(part []float64) (sum float64) {
+		for _, v := range part {
+			sum += v
+		}
+		return sum / float64(len(part))
+	}
+	first := mean(seen[:len(seen)/2])
+	return mean(seen[len(seen)/2:])/first - 1, first > 0
+}
+
+// foot: what it took, and what to try next.
+func (r *report) foot() {
+	if len(r.res.Runs) > 0 {
+		r.part()
+		r.line("%s", strings.Join(r.cost(), "   "))
+	}
+	for _, note := range r.notes {
+		r.line("%s", note)
+	}
+	if r.o.Verbose {
+		r.settings()
+	}
+	for i, next := range r.o.Next {
+		label := "next   "
+		if i > 0 {
+			label = "       "
+		}
+		r.line("%s%s", label, next)
+	}
+}
+
+// cost is what the most expensive scenario took of the machine.
+func (r *report) cost() (parts []string) {
+	top := Run{Metrics: map[string]float64{}, NotMeasured: map[string]string{}}
+	for _, run := range r.res.Runs {
+		for _, name := range []string{"cpu.cores", "memory.heap_max_bytes", "memory.rss_max_bytes", "disk.data_bytes"} {
+			if v, ok := run.metric(name); ok {
+				top.Metrics[name] = max(top.Metrics[name], v)
+			} else {
+				top.NotMeasured[name] = run.NotMeasured[name]
+			}
+		}
+	}
+	cpu := r.cell(&top, "cpu.cores", func(v float64) string { return fmt.Sprintf("%.1f", v) })
+	parts = append(parts, fmt.Sprintf("CPU %s of %s", cpu, counted(r.res.Machine.Cores, "core")))
+	if _, ok := top.metric("memory.rss_max_bytes"); ok {
+		parts = append(parts, "memory "+r.size(&top, "memory.rss_max_bytes"), "heap "+r.size(&top, "memory.heap_max_bytes"))
+	} else {
+		parts = append(parts, "heap "+r.size(&top, "memory.heap_max_bytes"))
+	}
+	if _, ok := top.metric("disk.data_bytes"); ok {
+		parts = append(parts, "disk "+r.size(&top, "disk.data_bytes"))
+	}
+	for _, run := range r.res.Runs {
+		late, timed := run.metric("generator.late_p99_ns")
+		notify, seen := run.metric("notify.p99_ns")
+		if timed && seen && notify > 0 {
+			parts = append(parts, fmt.Sprintf("generator late p99 %s (%s)", figure.Duration(time.Duration(late)), figure.Percent(late/notify)))
+			break
+		}
+	}
+	return parts
+}
+
+// settings lists the plan of every scenario and what the engine did.
+func (r *report) settings() {
+	for _, sc := range r.res.Plan.Scenarios {
+		words := []string{
+			fmt.Sprintf("watchers %s", figure.Count(int64(sc.Watchers))), fmt.Sprintf("streams %d", sc.Streams),
+			fmt.Sprintf("keys %s", figure.Count(int64(sc.Keys))), "value " + figure.ShortBytes(int64(sc.ValueBytes)),
+		}
+		if sc.Writers > 0 {
+			words = append(words, fmt.Sprintf("writers %d", sc.Writers))
+		}
+		if sc.RatePerS > 0 {
+			words = append(words, figure.Rate(sc.RatePerS)+" puts/s")
+		}
+		if sc.FullSpeed {
+			words = append(words, "full speed")
+		}
+		if sc.History > 0 {
+			words = append(words, "history "+figure.Count(sc.History))
+		}
+		if sc.Bystanders > 0 {
+			words = append(words, fmt.Sprintf("bystanders %d", sc.Bystanders))
+		}
+		if sc.Duration > 0 {
+			words = append(words, "for "+figure.Short(sc.Duration)+" after "+figure.Short(sc.Warmup))
+		}
+		r.lines = append(r.lines, wrap(sc.Title(), 18, strings.Fields(strings.Join(words, ", ")))...)
+	}
+	for _, run := range r.res.Runs {
+		if v, ok := run.metric("commit.puts_per_group"); ok {
+			r.line("%-17s %.1f puts a commit, longest batch %s", run.Scenario, v, figure.Duration(time.Duration(run.Metrics["engine.apply_max_ns"])))
+		}
+	}
+}

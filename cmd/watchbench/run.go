@@ -1,0 +1,297 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/bench"
+)
+
+// runCommand is one call of watchbench run.
+type runCommand struct {
+	term  *terminal
+	args  []string // the command line, the program's name first
+	flags runFlags
+
+	plan  bench.Plan
+	kind  bench.Embedded
+	place place
+}
+
+func newRun(t *terminal, args []string) *cobra.Command {
+	r := &runCommand{term: t, args: args}
+	cmd := &cobra.Command{Use: "run", Args: noArguments}
+	r.flags.define(cmd.Flags())
+	cmd.RunE = func(*cobra.Command, []string) error { return r.run() }
+	return cmd
+}
+
+func (r *runCommand) run() (err error) {
+	if err := r.flags.checkOutput(); err != nil {
+		return err
+	}
+	if r.kind, err = r.flags.embedded(); err != nil {
+		return err
+	}
+	if r.plan, err = r.flags.plan(); err != nil {
+		return err
+	}
+	if r.flags.planOnly {
+		return r.printPlan()
+	}
+	if r.place, err = openPlace(r.flags.dir, r.plan); err != nil {
+		return err
+	}
+	ctx, stop := r.stoppable()
+	defer stop()
+	res, measureErr := r.measure(ctx)
+	if err := r.place.remove(); err != nil && measureErr == nil {
+		measureErr = unmeasured("temporary files stay in %s: %v", r.place.dir, err)
+	}
+	return r.conclude(res, measureErr)
+}
+
+// place is where the data go.
+type place struct {
+	dir  string
+	temp bool
+	mu   *sync.Mutex // a second Ctrl-C may remove while the first does
+}
+
+// openPlace makes the directory. One that is given must not hold data of an
+// earlier run, or anybody's.
+func openPlace(given string, plan bench.Plan) (place, error) {
+	p := place{dir: given, temp: given == "", mu: &sync.Mutex{}}
+	if p.temp {
+		dir, err := os.MkdirTemp("", "watchbench-*")
+		if err != nil {
+			return p, unmeasured("no temporary directory: %v", err)
+		}
+		p.dir = dir
+		return p, nil
+	}
+	folders := []string{given}
+	for rep := 1; rep <= plan.Count; rep++ {
+		for i := range plan.Scenarios {
+			folders = append(folders, filepath.Join(given, bench.FolderOf(plan, rep, i)))
+		}
+	}
+	for _, folder := range folders {
+		driver, held, any := heldBy(folder)
+		switch {
+		case held:
+			return p, unmeasured("--dir %q: held by another process (%s LOCK); choose another directory", given, driver.Name)
+		case any:
+			return p, misused("--dir %q: %s holds %s data already; choose another directory", given, folder, driver.Name)
+		}
+	}
+	if err := os.MkdirAll(given, 0o755); err != nil {
+		return p, misused("--dir %q: %v", given, errors.Unwrap(err))
+	}
+	return p, nil
+}
+
+// remove clears a temporary directory.
+func (p place) remove() error {
+	if !p.temp {
+		return nil
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return os.RemoveAll(p.dir)
+}
+
+// stoppable is a context that the first Ctrl-C ends; the second ends the
+// program.
+func (r *runCommand) stoppable() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	over := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+		case <-over:
+			return
+		}
+		fmt.Fprintln(r.term.err, "^C  stopping; press again to end at once")
+		cancel()
+		select {
+		case <-signals:
+			// Files may still be made meanwhile: what can be removed now is.
+			_ = r.place.remove()
+			os.Exit(exitInterrupted)
+		case <-over:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(over)
+		cancel()
+	}
+}
+
+func (r *runCommand) measure(ctx context.Context) (*bench.Result, error) {
+	probe := filepath.Join(r.place.dir, "probe")
+	kind, err := r.kind.Probe(probe)
+	if err = errors.Join(err, os.RemoveAll(probe)); err != nil {
+		return nil, err
+	}
+	r.kind = kind
+	machine := bench.InspectMachine(r.place.dir)
+	if !kind.Driver.Volatile {
+		if machine.Fsync, err = bench.MeasureFsync(r.place.dir); err != nil {
+			return nil, err
+		}
+	}
+	if !r.flags.quiet {
+		r.printStart(r.term.err, machine)
+	}
+	live := newProgress(r.term, r.flags.quiet)
+	res, err := bench.Measure(ctx, r.plan, bench.Options{Kind: kind, Dir: r.place.dir, Keep: !r.place.temp, Observe: live.tick})
+	live.end()
+	res.MadeBy, res.Machine, res.Command = madeBy(kind.Driver.Name), machine, recorded(r.args)
+	return res, err
+}
+
+// conclude writes the result and chooses the exit code.
+func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
+	if res == nil {
+		return r.cause(measureErr)
+	}
+	tables := r.term.out
+	tty := r.term.outTTY
+	if r.flags.json == "-" {
+		tables, tty = r.term.err, r.term.errTTY
+	}
+	if measureErr == nil || len(res.Runs) > 0 {
+		err := bench.Report(tables, res, bench.ReportOptions{
+			Color: r.term.colors(r.flags.color, tty), Blank: tty, Verbose: r.flags.verbose,
+			Again: r.again(res), Next: r.next(res),
+		})
+		if err != nil {
+			return unmeasured("the result cannot be written: %v", err)
+		}
+	}
+	if err := r.writeJSON(res); err != nil {
+		return err
+	}
+	switch {
+	case measureErr != nil:
+		return r.cause(measureErr)
+	case res.Broken != nil:
+		return &exitError{code: exitBroken}
+	case res.CutShort != nil:
+		return &exitError{code: exitInterrupted}
+	}
+	return nil
+}
+
+func (r *runCommand) writeJSON(res *bench.Result) error {
+	var err error
+	switch r.flags.json {
+	case "":
+	case "-":
+		err = res.WriteJSON(r.term.rawOut)
+	default:
+		err = res.WriteFile(r.flags.json)
+	}
+	if err != nil {
+		return unmeasured("%s: %v; the result stands in the terminal only", r.flags.json, err)
+	}
+	return nil
+}
+
+// cause says why it could not be measured, and what a result file keeps.
+func (r *runCommand) cause(err error) error {
+	var exit *exitError
+	switch {
+	case errors.As(err, &exit):
+		return exit
+	case errors.Is(err, backend.ErrLocked):
+		return unmeasured("--dir %q: held by another process (%s LOCK); choose another directory", r.place.dir, r.kind.Driver.Name)
+	}
+	return unmeasured("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// again is the command that shows the same once more.
+func (r *runCommand) again(res *bench.Result) string {
+	words := []string{"watchbench", "run"}
+	seeded := false
+	for _, arg := range r.args[1:] {
+		if arg == "run" && !seeded && len(words) == 2 {
+			continue
+		}
+		seeded = seeded || strings.HasPrefix(arg, "--seed")
+		words = append(words, arg)
+	}
+	if !seeded {
+		words = append(words, "--seed", fmt.Sprint(res.Plan.Seed))
+	}
+	return strings.Join(words, " ")
+}
+
+// next is what to try after the short form.
+func (r *runCommand) next(res *bench.Result) []string {
+	if !res.Plan.Short || !res.Complete {
+		return nil
+	}
+	program := "watchbench"
+	if strings.Contains(filepath.ToSlash(r.args[0]), "/go-build") {
+		program = "go run ./cmd/watchbench"
+	}
+	return []string{program + " run -b bolt -s catchup -w 1000 --history 1M", program + " help run"}
+}
+
+// recorded is the command line as a result keeps it: without the folders of
+// the program.
+func recorded(args []string) []string {
+	return append([]string{"watchbench"}, args[1:]...)
+}
+
+// madeBy names this program and, of the modules in it, those of an engine.
+func madeBy(engine string) bench.MadeBy {
+	made := bench.MadeBy{Watchbench: version, Go: runtime.Version()}
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return made
+	}
+	for _, setting := range info.Settings {
+		if setting.Key == "vcs.revision" {
+			made.Commit = setting.Value
+		}
+	}
+	for _, dep := range info.Deps {
+		if engine != "" && strings.Contains(dep.Path, engine) {
+			if made.Modules == nil {
+				made.Modules = map[string]string{}
+			}
+			made.Modules[dep.Path] = dep.Version
+		}
+	}
+	return made
+}
+
+// fileKind is "directory", "file" or "" for what is at path.
+func fileKind(path string) string {
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+		return ""
+	case info.IsDir():
+		return "directory"
+	}
+	return "file"
+}

@@ -1,0 +1,73 @@
+package main
+
+import (
+	"io"
+	"os"
+	"runtime"
+	"strings"
+
+	"golang.org/x/term"
+)
+
+// terminal is where output goes and what may be written there.
+type terminal struct {
+	out, err       io.Writer // in the locale's characters
+	rawOut         io.Writer // for JSON, which is always UTF-8
+	outTTY, errTTY bool
+	errWidth       func() int // columns of the terminal behind err, 0 if unknown
+	noColor, dumb  bool
+}
+
+func newTerminal(_, stdout, stderr *os.File) *terminal {
+	t := &terminal{
+		out: stdout, err: stderr, rawOut: stdout,
+		outTTY: term.IsTerminal(int(stdout.Fd())), errTTY: term.IsTerminal(int(stderr.Fd())),
+		noColor: os.Getenv("NO_COLOR") != "", dumb: os.Getenv("TERM") == "dumb",
+		errWidth: func() int {
+			width, _, err := term.GetSize(int(stderr.Fd()))
+			if err != nil {
+				return 0
+			}
+			return width
+		},
+	}
+	if !speaksUTF8() {
+		t.out, t.err = plainWriter{stdout}, plainWriter{stderr}
+	}
+	return t
+}
+
+// speaksUTF8 reads the locale as POSIX orders its variables. Systems without
+// them are taken to speak UTF-8.
+func speaksUTF8() bool {
+	for _, name := range []string{"LC_ALL", "LC_CTYPE", "LANG"} {
+		if v := os.Getenv(name); v != "" {
+			v = strings.ToLower(v)
+			return strings.Contains(v, "utf-8") || strings.Contains(v, "utf8")
+		}
+	}
+	return runtime.GOOS == "windows" || runtime.GOOS == "darwin"
+}
+
+// plainWriter replaces what only UTF-8 has.
+type plainWriter struct{ to io.Writer }
+
+var plainer = strings.NewReplacer("µ", "u", "·", "-")
+
+func (w plainWriter) Write(p []byte) (int, error) {
+	if _, err := plainer.WriteString(w.to, string(p)); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+// colors decides about colour on a stream; asked is the value of --color.
+func (t *terminal) colors(asked string, tty bool) bool {
+	switch asked {
+	case "always":
+		return true
+	case "never":
+		return false
+	}
+	return tty && !t.noColor && !t.dumb
+}
