@@ -73,11 +73,24 @@ func (sh *shard) readMatches(ctx context.Context, r *reader, span mvcc.Span, fro
 	if err != nil {
 		return piece{}, err
 	}
+	if err := sh.stillThere(from); err != nil {
+		return piece{}, err
+	}
 	p := piece{commits: []mvcc.Commit{{Rev: next - 1, Events: events}}, from: from, next: next, way: WayIndex}
 	for i := range events {
 		p.bytes += int64(events[i].Size())
 	}
 	return p, nil
+}
+
+// stillThere is asked after a look through the index: compaction moves the
+// compact revision first and trims the index then, so what was seen is whole
+// if history still begins at or below from.
+func (sh *shard) stillThere(from int64) error {
+	if compact := sh.source.CompactRev(); from < compact {
+		return &mvcc.CompactedError{Requested: from, Compact: compact}
+	}
+	return nil
 }
 
 // wholeRevs drops the last of cut, ascending revisions if it may not be

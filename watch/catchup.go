@@ -73,7 +73,10 @@ func (sh *shard) catchUpOnce(ctx context.Context, r *reader) bool {
 	if err == nil {
 		err = sh.readLatest(ctx, r)
 	}
-	if err == nil && len(r.cold) > 0 {
+	switch {
+	case len(r.cold) == 0:
+		r.scan = nil
+	case err == nil:
 		err = sh.readCold(ctx, r)
 	}
 	return ctx.Err() == nil && !errors.Is(err, mvcc.ErrClosed)

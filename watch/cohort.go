@@ -215,7 +215,11 @@ func mergeSeats(seats []*seat) []*seat {
 	kept := seats[:0]
 	for _, st := range seats {
 		at := place{st.stream, st.next}
-		if first := there[at]; first != nil && first.behind.once == st.behind.once {
+		first := there[at]
+		if first == st {
+			continue // it left by another way and came back meanwhile
+		}
+		if first != nil && first.behind.once == st.behind.once {
 			first.behind.markRev = max(first.behind.markRev, st.behind.markRev)
 			first.take(st)
 			if st.stream.reading[st.group] == st {
@@ -286,7 +290,9 @@ func (sh *shard) advanceLocked(st *seat, next int64) bool {
 		b.writtenA += (sh.written - b.writtenA) * (next - st.next) / lag
 	}
 	st.next = next
-	sh.markLocked(st)
+	if !st.behind.pass.active { // in a pass, what is newer may still be to come
+		sh.markLocked(st)
+	}
 	if next <= sh.offered {
 		return true
 	}

@@ -68,6 +68,9 @@ func (sh *shard) readPass(ctx context.Context, st *seat) error {
 	if err != nil {
 		return err
 	}
+	if err := sh.stillThere(st.next); err != nil {
+		return err
+	}
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	sh.stats.PrevKVMissing += int64(missing)

@@ -29,6 +29,7 @@ type Stream struct {
 	unclaimed []watch.Response
 	refusals  []watch.Request // refused with an error, their responses to come
 	owed      []int64         // lowest revisions of the progress answers to come
+	served    int             // requests that an answer covered, which may get one more
 	all       Counts          // of watches that are gone, and of the stream itself
 	broken    error
 }
@@ -199,20 +200,24 @@ func (s *Stream) streamLocked(r *watch.Response) error {
 		return nil
 	case !r.Progress():
 		return broken("C15", "%s came for no watch", describe(r))
-	case len(s.owed) == 0:
+	case len(s.owed) == 0 && s.served == 0:
 		return broken("N3", "progress at revision %d was requested by nobody", r.Revision)
+	case len(s.owed) == 0:
+		s.served--
+	case r.Revision < s.owed[0]:
+		return broken("N3", "progress at revision %d answers a request made at %d", r.Revision, s.owed[0])
+	default:
+		// One answer may serve every request whose bar it reaches. Whether
+		// the later ones were made before it was sent cannot be known here,
+		// so each of them may get another.
+		covered := 1
+		for covered < len(s.owed) && s.owed[covered] <= r.Revision {
+			covered++
+		}
+		s.served += covered - 1
+		s.owed = append(s.owed[:0], s.owed[covered:]...)
 	}
 	s.all.Answers++
-	// One answer may serve every request made before it: those whose bar it
-	// reaches are served, and at least the first must be.
-	if r.Revision < s.owed[0] {
-		return broken("N3", "progress at revision %d answers a request made at %d", r.Revision, s.owed[0])
-	}
-	served := 1
-	for served < len(s.owed) && s.owed[served] <= r.Revision {
-		served++
-	}
-	s.owed = append(s.owed[:0], s.owed[served:]...)
 	for _, w := range s.open {
 		if err := w.Deliver(r); err != nil {
 			return err
@@ -281,4 +286,12 @@ func (s *Stream) Counts() Counts {
 		}
 	}
 	return all
+}
+
+// Ended reports whether a watch that Expect returned has had its last
+// response. Unlike Watch.Ended it may be called while the stream is received.
+func (s *Stream) Ended(w *Watch) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return w.Ended()
 }
