@@ -3,8 +3,7 @@
 //
 // Run is the suite: an engine's own test is one call to it. Each case carries
 // the sentence of the contract that it proves and prints it when it fails.
-// Faulty wraps an engine and fails the call that a test picks. Check compares
-// an engine with a model under random batches. Bench measures what every
+// Faulty wraps an engine and fails the call that a test picks. Bench measures what every
 // engine is asked for most.
 package backendtest
 
@@ -35,6 +34,7 @@ func Run(t *testing.T, d backend.Driver) {
 		cases = append(cases, diskCases()...)
 	}
 	cases = append(cases, abilityCases()...)
+	cases = append(cases, testCase{"Model", "An engine is an ordered byte store with atomic batches and frozen views.", checkModel})
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			t.Cleanup(func() {
