@@ -102,7 +102,11 @@ func (h *History) Seed(kv mvcc.KeyValue) error {
 	}
 	k := h.keyLocked(string(kv.Key))
 	k.create, k.version = kv.CreateRevision, uint32(kv.Version)
-	h.appendLocked(k, kv.ModRevision, h.digest(kv.Value, kv.Lease))
+	var value uint64 // of a delete: it has none
+	if kv.Version > 0 {
+		value = h.digest(kv.Value, kv.Lease)
+	}
+	h.appendLocked(k, kv.ModRevision, value)
 	return nil
 }
 

@@ -152,3 +152,18 @@ func TestHistory_Concurrent(t *testing.T) {
 	}
 	done.Wait()
 }
+
+// A seeded delete is the event that a watch from its revision gets.
+func TestHistory_SeedDelete(t *testing.T) {
+	h := watchtest.NewHistory(watchtest.HistoryConfig{After: 3})
+	require.NoError(t, h.Seed(mvcc.KeyValue{Key: []byte("a"), Value: []byte("1"), CreateRevision: 2, ModRevision: 2, Version: 1}))
+	require.NoError(t, h.Seed(mvcc.KeyValue{Key: []byte("a"), ModRevision: 3}))
+	w := watchtest.NewWatch(watch.Request{Key: []byte("a"), StartRevision: 2}, watchtest.Options{History: h})
+	require.NoError(t, w.Deliver(&watch.Response{Created: true, Revision: 3}))
+	require.NoError(t, w.Deliver(&watch.Response{Revision: 3, Events: []mvcc.Event{
+		{KV: mvcc.KeyValue{Key: []byte("a"), Value: []byte("1"), CreateRevision: 2, ModRevision: 2, Version: 1}},
+		{Type: mvcc.EventDelete, KV: mvcc.KeyValue{Key: []byte("a"), ModRevision: 3}},
+	}}))
+	require.NoError(t, w.Deliver(&watch.Response{CaughtUp: true, Revision: 3}))
+	require.NoError(t, w.Finish(3))
+}
