@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,20 +20,45 @@ const (
 	steadySamples = 8
 )
 
-// warnings says what makes the figures doubtful, above them.
+// warnings says what makes the figures doubtful, above them: each kind of
+// doubt once, with the worst case and the scenarios it concerns.
 func (r *report) warnings() {
+	var order []string
+	worst := map[string]Doubt{}
+	where := map[string][]string{}
 	for _, run := range r.res.Runs {
-		for _, text := range Doubts(r.res.Plan.Scenarios[run.Planned], run) {
-			r.lines = append(r.lines, r.paint.yellow(strings.Join(wrap("!", 2, strings.Fields(run.Scenario+": "+text)), "\n")))
+		for _, d := range Doubts(r.res.Plan.Scenarios[run.Planned], run) {
+			if len(where[d.Kind]) == 0 {
+				order = append(order, d.Kind)
+			}
+			if !slices.Contains(where[d.Kind], run.Scenario) {
+				where[d.Kind] = append(where[d.Kind], run.Scenario)
+			}
+			if d.Size > worst[d.Kind].Size {
+				worst[d.Kind] = d
+			}
+		}
+	}
+	for _, kind := range order {
+		text := worst[kind].Text + " (" + strings.Join(where[kind], ", ") + ")"
+		for _, line := range wrap("!", 2, strings.Fields(text)) {
+			r.lines = append(r.lines, r.paint.yellow(line))
 		}
 	}
 }
 
+// Doubt is a reason why figures are less than they seem.
+type Doubt struct {
+	Kind string  // doubts of one kind differ in size only
+	Size float64 // to compare doubts of one kind
+	Text string
+}
+
 // Doubts lists what makes the figures of a run less than they seem.
-func Doubts(sc Scenario, run Run) (texts []string) {
+func Doubts(sc Scenario, run Run) (doubts []Doubt) {
 	late, notify := run.Metrics["generator.late_p99_ns"], run.Metrics["notify.p99_ns"]
 	if late > lateShare*notify && notify > 0 {
-		texts = append(texts, fmt.Sprintf("the client was the bottleneck: generator late by %s (p99), figures are a floor for the target", figure.Duration(time.Duration(late))))
+		doubts = append(doubts, Doubt{"late", late, fmt.Sprintf("the client was the bottleneck: generator late by %s (p99), figures are a floor for the target", figure.Duration(time.Duration(late)))})
 	}
 	for _, part := range []string{"", "quiet."} {
 		rate, ok := run.metric(part + "put.rate_per_s")
@@ -41,16 +67,16 @@ func Doubts(sc Scenario, run Run) (texts []string) {
 			if busy := run.Metrics["generator.backlog_ratio"]; busy > 1-reached {
 				text += fmt.Sprintf("; for %s of them no writer was free in time", figure.Percent(busy))
 			}
-			texts = append(texts, text)
+			doubts = append(doubts, Doubt{"rate", sc.RatePerS / max(1, rate), text})
 			break
 		}
 	}
 	if sc.Name == Notify && run.Series != nil {
 		if grew, ok := growth(run.Series.NotifyP99, int(sc.Warmup/time.Second)+1); ok && grew > unsteady {
-			texts = append(texts, fmt.Sprintf("not steady: p99 grew %s from first to second half", figure.Percent(grew)))
+			doubts = append(doubts, Doubt{"steady", grew, fmt.Sprintf("not steady: p99 grew %s from first to second half", figure.Percent(grew))})
 		}
 	}
-	return texts
+	return doubts
 }
 
 // growth compares the mean of a series' second half with that of its first,
@@ -79,7 +105,7 @@ func growth(series []int64, skip int) (ratio float64, ok bool) {
 func (r *report) foot() {
 	if len(r.res.Runs) > 0 {
 		r.part()
-		r.line("%s", strings.Join(r.cost(), "   "))
+		r.lines = append(r.lines, r.cost()...)
 	}
 	for _, note := range r.notes {
 		r.line("%s", note)
@@ -97,7 +123,7 @@ func (r *report) foot() {
 }
 
 // cost is what the most expensive scenario took of the machine.
-func (r *report) cost() (parts []string) {
+func (r *report) cost() (lines []string) {
 	top := Run{Metrics: map[string]float64{}, NotMeasured: map[string]string{}}
 	for _, run := range r.res.Runs {
 		for _, name := range []string{"cpu.cores", "memory.heap_max_bytes", "memory.rss_max_bytes", "disk.data_bytes"} {
@@ -109,24 +135,23 @@ func (r *report) cost() (parts []string) {
 		}
 	}
 	cpu := r.cell(&top, "cpu.cores", func(v float64) string { return fmt.Sprintf("%.1f", v) })
-	parts = append(parts, fmt.Sprintf("CPU %s of %s", cpu, counted(r.res.Machine.Cores, "core")))
+	line := fmt.Sprintf("CPU %s of %s", cpu, counted(r.res.Machine.Cores, "core"))
 	if _, ok := top.metric("memory.rss_max_bytes"); ok {
-		parts = append(parts, "memory "+r.size(&top, "memory.rss_max_bytes"), "heap "+r.size(&top, "memory.heap_max_bytes"))
-	} else {
-		parts = append(parts, "heap "+r.size(&top, "memory.heap_max_bytes"))
+		line += "   memory " + r.size(&top, "memory.rss_max_bytes")
 	}
+	line += "   heap " + r.size(&top, "memory.heap_max_bytes")
 	if _, ok := top.metric("disk.data_bytes"); ok {
-		parts = append(parts, "disk "+r.size(&top, "disk.data_bytes"))
+		line += "   disk " + r.size(&top, "disk.data_bytes")
 	}
+	lines = append(lines, line)
 	for _, run := range r.res.Runs {
 		late, timed := run.metric("generator.late_p99_ns")
 		notify, seen := run.metric("notify.p99_ns")
 		if timed && seen && notify > 0 {
-			parts = append(parts, fmt.Sprintf("generator late p99 %s (%s)", figure.Duration(time.Duration(late)), figure.Percent(late/notify)))
-			break
+			return append(lines, fmt.Sprintf("generator late p99 %s, %s of notify p99 (%s)", figure.Duration(time.Duration(late)), figure.Percent(late/notify), run.Scenario))
 		}
 	}
-	return parts
+	return lines
 }
 
 // settings lists the plan of every scenario and what the engine did.

@@ -47,13 +47,17 @@ func (s *fakeStore) Put(_ context.Context, key, value []byte) (int64, error) {
 		return 0, err
 	}
 	kv := s.keys[string(key)]
-	if kv.Version == 0 {
+	var prev *mvcc.KeyValue
+	if kv.Version > 0 {
+		was := kv
+		prev = &was
+	} else {
 		kv.CreateRevision = rev
 	}
 	kv.Key, kv.Value, kv.ModRevision = slices.Clone(key), slices.Clone(value), rev
 	kv.Version++
 	s.keys[string(key)] = kv
-	s.log = append(s.log, mvcc.Event{KV: kv})
+	s.log = append(s.log, mvcc.Event{KV: kv, Prev: prev})
 	s.wakeLocked()
 	return rev, nil
 }
@@ -165,7 +169,11 @@ func (st *fakeStream) collectLocked() (out []watch.Response) {
 		}
 		var events []mvcc.Event
 		for ; w.next <= rev; w.next++ {
-			if e := st.store.log[w.next-2]; w.span.Contains(e.KV.Key) {
+			e := st.store.log[w.next-2]
+			if !w.request.PrevKV {
+				e.Prev = nil
+			}
+			if w.span.Contains(e.KV.Key) && !w.request.NoPut { // it has no deletes
 				events = append(events, e)
 			}
 		}

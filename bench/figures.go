@@ -77,10 +77,7 @@ func (s *session) phaseFigures(run *Run, of string, class, phase int) {
 	run.latency(of+"put", s.putOf(phase), noPuts)
 	run.set(of+"put.rate_per_s", s.perSecond(phase, func(l *lane) int64 { return l.acked[phase] }))
 	run.set(of+"notify.events_per_s", s.perSecond(phase, func(l *lane) (n int64) {
-		for class := range l.events {
-			n += l.events[class][phase]
-		}
-		return n
+		return l.events[classHealthy][phase] + l.events[classAffected][phase]
 	}))
 }
 

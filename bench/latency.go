@@ -76,6 +76,7 @@ type secondFigures struct {
 const (
 	classHealthy  = iota // all of them, unless the scenario makes some slow
 	classAffected        // stalled, or replaying
+	classProbe           // in no figure
 	classes
 )
 

@@ -23,8 +23,10 @@ type measurement interface {
 	looked() watchtest.Counts
 }
 
-func newMeasurement(sc Scenario) measurement {
+func newMeasurement(sc Scenario, recording *Recording) measurement {
 	switch sc.Name {
+	case Replay:
+		return &replayRun{recording: recording}
 	case CatchUp:
 		return &catchUpRun{}
 	case Slow:
@@ -38,13 +40,36 @@ func newMeasurement(sc Scenario) measurement {
 // lead is the time between planning a load and its first put.
 const lead = 10 * time.Millisecond
 
-// liveWatches begins the watches of a scenario's shape, from now on.
+// liveWatches begins the watches of a scenario's shape, from now on, and the
+// probes.
 func (s *session) liveWatches() ([]*consumer, error) {
-	return s.beginWatches(group{
+	live, err := s.beginWatches(group{
 		name: "stream", streams: s.sc.Streams, watchers: s.sc.Watchers, timed: true, affected: s.sc.StalledStreams,
 		request: func(i int) watch.Request {
 			key, end := s.work.watchRange(s.sc.Shape, i, s.sc.Watchers)
 			return watch.Request{Key: key, End: end}
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	probes, err := s.probes()
+	return append(live, probes...), err
+}
+
+// probes are a few watches beside the measured ones that ask for what those
+// do not, so that more promises are looked at: previous values, filters,
+// periodic progress. Each has a small share of the keys; they are in no figure.
+func (s *session) probes() ([]*consumer, error) {
+	asks := []watch.Request{{PrevKV: true}, {NoDelete: true, Progress: true}, {NoPut: true}}
+	const share = 100 // of the keys
+	return s.beginWatches(group{
+		name: "probe stream", streams: 1, watchers: len(asks), probe: true,
+		request: func(i int) watch.Request {
+			key, end := s.work.watchRange(Ranges, min(i, len(s.work.keys)-1), min(share, len(s.work.keys)))
+			r := asks[i]
+			r.Key, r.End = key, end
+			return r
 		},
 	})
 }
@@ -95,23 +120,7 @@ func (m *catchUpRun) measure(s *session) error {
 		return err
 	}
 	runtime.GC() // what the filling left is not the scenario's memory
-	return s.sampled(func() error {
-		s.rec.phases.begin(1, s.clock.now())
-		at := time.Now()
-		defer func() { m.took = time.Since(at) }()
-		caughtUp := newLatch(s.sc.Watchers)
-		_, err := s.beginWatches(group{
-			name: "stream", streams: s.sc.Streams, watchers: s.sc.Watchers, caughtUp: caughtUp,
-			request: func(i int) watch.Request {
-				key, end := s.work.watchRange(s.replayShape(), i, s.sc.Watchers)
-				return watch.Request{Key: key, End: end, StartRevision: base + 1}
-			},
-		})
-		if err != nil {
-			return err
-		}
-		return s.wait("all watches have caught up", caughtUp.open)
-	})
+	return s.sampled(func() error { return m.catchUp(s, base+1) })
 }
 
 // slowRun: part of the streams stop reading for a while.
@@ -207,7 +216,10 @@ func (m *interferenceRun) measure(s *session) error {
 	runtime.GC()
 	synced, err := s.beginWatches(group{
 		name: "bystander stream", streams: min(10, s.sc.Bystanders), watchers: s.sc.Bystanders, timed: true,
-		request: func(i int) watch.Request { return watch.Request{Key: s.work.keys[i]} },
+		request: func(i int) watch.Request {
+			key, end := s.work.watchRange(Ranges, i, s.sc.Bystanders)
+			return watch.Request{Key: key, End: end}
+		},
 	})
 	if err != nil {
 		return err

@@ -61,8 +61,9 @@ type Scenario struct {
 	// StalledStreams of slow stop reading for Stall, after a third of Duration.
 	StalledStreams int           `json:"stalled_streams,omitempty"`
 	Stall          time.Duration `json:"stall_ns,omitempty"`
-	// Bystanders of interference are synced all the time, one key each; its
-	// Watchers replay the history in the second half of Duration.
+	// Bystanders of interference are synced all the time and share the keys,
+	// a range each; its Watchers replay the history in the second half of
+	// Duration.
 	Bystanders int `json:"bystander_watchers,omitempty"`
 }
 

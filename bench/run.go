@@ -21,6 +21,9 @@ type Options struct {
 	// Keep the folders stay, else each is removed after its scenario.
 	Dir  string
 	Keep bool
+	// Recording is the history that the scenario replay replays; Kind must
+	// hold it.
+	Recording *Recording
 	// Observe is told what the last second looked like; nil is nobody. It is
 	// called from one goroutine at a time and should return soon.
 	Observe func(Tick)
@@ -33,6 +36,9 @@ type Options struct {
 // result then holds what was.
 func Measure(ctx context.Context, plan Plan, o Options) (*Result, error) {
 	res := &Result{Schema: Schema, Started: time.Now().UTC(), Target: o.Kind.Facts(), Plan: plan}
+	if o.Recording != nil {
+		res.Source = &o.Recording.Facts
+	}
 	r := &runner{plan: plan, options: o, began: time.Now(), result: res}
 	err := r.all(ctx)
 	if err != nil {
@@ -130,12 +136,12 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 	if err != nil {
 		return run, err
 	}
-	s, err := newSession(ctx, r.plan, sc, target)
+	s, err := newSession(ctx, r.plan, sc, target, r.options.Recording)
 	if err != nil {
 		return run, errors.Join(err, target.Close())
 	}
 	s.began, s.observe = r.began, r.options.Observe
-	m := newMeasurement(sc)
+	m := newMeasurement(sc, r.options.Recording)
 	err = m.measure(s)
 	counts, judged := s.close(err == nil)
 	counts.Add(m.looked())
@@ -149,6 +155,8 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 	err = errors.Join(err, target.Close())
 	if facts := r.options.Kind.Facts(); facts.Volatile {
 		run.absent("disk.data_bytes", facts.Engine+" keeps nothing on disk")
+	} else if sc.Name == Replay {
+		run.absent("disk.data_bytes", "a replay writes nothing")
 	} else if n, sizeErr := diskBytes(dir); sizeErr != nil {
 		run.absent("disk.data_bytes", sizeErr.Error())
 	} else {
@@ -167,14 +175,20 @@ func FolderOf(p Plan, rep, i int) string {
 	return name
 }
 
-func newSession(ctx context.Context, plan Plan, sc Scenario, target Target) (*session, error) {
+func newSession(ctx context.Context, plan Plan, sc Scenario, target Target, recording *Recording) (*session, error) {
 	rev, err := target.Rev(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{
-		sc: sc, target: target, clock: newClock(), work: newWorkload(plan.Seed, sc), rec: newRecorder(), answers: newAnswers(),
-		history: watchtest.NewHistory(watchtest.HistoryConfig{After: rev, LengthOnly: true}),
+	s := &session{sc: sc, target: target, clock: newClock(), rec: newRecorder(), answers: newAnswers()}
+	if sc.Name == Replay {
+		if rev != recording.rev {
+			return nil, fmt.Errorf("the store says it is at revision %d, the file holds history up to %d", rev, recording.rev)
+		}
+		s.work, s.history = recording.workload(), recording.history
+	} else {
+		s.work = newWorkload(plan.Seed, sc)
+		s.history = watchtest.NewHistory(watchtest.HistoryConfig{After: rev, LengthOnly: true})
 	}
 	s.rev.Store(rev)
 	s.ctx, s.cancel = context.WithCancelCause(ctx)

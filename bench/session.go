@@ -135,6 +135,7 @@ type group struct {
 	watchers int
 	affected int    // of the streams, evenly spread, are of class affected
 	timed    bool   // their events are live
+	probe    bool   // in no figure
 	caughtUp *latch // counted down by each watch; may be nil
 	// request makes watch i.
 	request func(i int) watch.Request
@@ -153,6 +154,9 @@ func (s *session) beginWatches(g group) ([]*consumer, error) {
 		c.timed, c.created, c.caughtUp = g.timed, created, g.caughtUp
 		if (i+1)*g.affected/g.streams > i*g.affected/g.streams {
 			c.class = classAffected
+		}
+		if g.probe {
+			c.class = classProbe
 		}
 		for j := i; j < g.watchers; j += g.streams {
 			c.plan(g.request(j))
@@ -192,6 +196,7 @@ func (s *session) confirm(group []*consumer, rev int64) (last int64, err error) 
 func (s *session) sampled(measure func() error) error {
 	before, _ := s.hubStats()
 	sam := &sampler{rec: s.rec, inspect: s.hubStats, observe: s.observe, began: s.began, title: s.sc.Title(), intended: s.sc.RatePerS}
+	s.rec.takeSecond() // what came before is not of the first second
 	sam.start()
 	err := measure()
 	s.ended = s.clock.now()

@@ -74,15 +74,15 @@ func (r *report) notify(rows []row) {
 	first := &rows[0].run
 	of := ""
 	if len(rows) > 1 {
-		of = ", " + shapeNames[rows[0].sc.Shape]
+		of = shapeNames[rows[0].sc.Shape] + ": "
 	}
-	line := fmt.Sprintf("acknowledged to event%s   p50 %s   p99 %s", of, r.time(first, "ack_to_event.p50_ns"), r.time(first, "ack_to_event.p99_ns"))
+	line := fmt.Sprintf("%sacknowledged to event  p50 %s  p99 %s", of, r.time(first, "ack_to_event.p50_ns"), r.time(first, "ack_to_event.p99_ns"))
 	if early, ok := first.metric("ack_to_event.negative_ratio"); ok && early > 0 {
-		line += "   " + figure.Percent(early) + " arrived before the answer"
+		line += "  " + figure.Percent(early) + " before the answer"
 	}
 	r.line("%s", line)
-	r.line("put to its answer%s   p50 %s   p99 %s   max %s", of, r.time(first, "put.p50_ns"), r.time(first, "put.p99_ns"), r.time(first, "put.max_ns"))
-	r.line("victims%s   %s", of, r.victims(first))
+	r.line("%sput to its answer      p50 %s  p99 %s  max %s", of, r.time(first, "put.p50_ns"), r.time(first, "put.p99_ns"), r.time(first, "put.max_ns"))
+	r.line("%svictims                %s", of, r.victims(first))
 }
 
 // victims is their number, and their share of all offers where there are any.

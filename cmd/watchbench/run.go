@@ -25,9 +25,10 @@ type runCommand struct {
 	args  []string // the command line, the program's name first
 	flags runFlags
 
-	plan  bench.Plan
-	kind  bench.Embedded
-	place place
+	plan   bench.Plan
+	kind   bench.Embedded
+	source *source // of --etcd-file, else nil
+	place  place
 }
 
 func newRun(t *terminal, args []string) *cobra.Command {
@@ -45,7 +46,13 @@ func (r *runCommand) run() (err error) {
 	if r.kind, err = r.flags.embedded(); err != nil {
 		return err
 	}
-	if r.plan, err = r.flags.plan(); err != nil {
+	if r.flags.set.Changed("etcd-file") {
+		if r.source, err = r.flags.openEtcdFile(); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, r.source.engine.Close()) }()
+	}
+	if r.plan, err = r.makePlan(); err != nil {
 		return err
 	}
 	if r.flags.planOnly {
@@ -61,6 +68,24 @@ func (r *runCommand) run() (err error) {
 		measureErr = unmeasured("temporary files stay in %s: %v", r.place.dir, err)
 	}
 	return r.conclude(res, measureErr)
+}
+
+// makePlan makes the plan, or says which flag cannot be.
+func (r *runCommand) makePlan() (plan bench.Plan, err error) {
+	settings, err := r.flags.settings()
+	if err != nil {
+		return plan, err
+	}
+	if r.source != nil {
+		plan, err = r.source.recording.Plan(settings)
+	} else {
+		plan, err = settings.Plan()
+	}
+	var wrong *bench.SettingError
+	if errors.As(err, &wrong) {
+		err = misused("--%s %s: %s", wrong.Setting, wrong.Given, wrong.Problem)
+	}
+	return plan, err
 }
 
 // place is where the data go.
@@ -143,15 +168,25 @@ func (r *runCommand) stoppable() (context.Context, func()) {
 	}
 }
 
-func (r *runCommand) measure(ctx context.Context) (*bench.Result, error) {
-	probe := filepath.Join(r.place.dir, "probe")
-	kind, err := r.kind.Probe(probe)
-	if err = errors.Join(err, os.RemoveAll(probe)); err != nil {
-		return nil, err
+func (r *runCommand) measure(ctx context.Context) (res *bench.Result, err error) {
+	options := bench.Options{Dir: r.place.dir, Keep: !r.place.temp}
+	if r.source != nil {
+		replayed, err := r.replay()
+		if err != nil {
+			return nil, err
+		}
+		defer func() { err = errors.Join(err, replayed.Close()) }()
+		r.kind, options.Kind, options.Recording = replayed.Embedded, replayed, r.source.recording
+	} else {
+		probe := filepath.Join(r.place.dir, "probe")
+		r.kind, err = r.kind.Probe(probe)
+		if err = errors.Join(err, os.RemoveAll(probe)); err != nil {
+			return nil, err
+		}
+		options.Kind = r.kind
 	}
-	r.kind = kind
 	machine := bench.InspectMachine(r.place.dir)
-	if !kind.Driver.Volatile {
+	if !r.kind.Driver.Volatile && r.source == nil {
 		if machine.Fsync, err = bench.MeasureFsync(r.place.dir); err != nil {
 			return nil, err
 		}
@@ -160,9 +195,10 @@ func (r *runCommand) measure(ctx context.Context) (*bench.Result, error) {
 		r.printStart(r.term.err, machine)
 	}
 	live := newProgress(r.term, r.flags.quiet)
-	res, err := bench.Measure(ctx, r.plan, bench.Options{Kind: kind, Dir: r.place.dir, Keep: !r.place.temp, Observe: live.tick})
+	options.Observe = live.tick
+	res, err = bench.Measure(ctx, r.plan, options)
 	live.end()
-	res.MadeBy, res.Machine, res.Command = madeBy(kind.Driver.Name), machine, recorded(r.args)
+	res.MadeBy, res.Machine, res.Command = madeBy(r.kind.Driver.Name), machine, recorded(r.args)
 	return res, err
 }
 

@@ -155,20 +155,6 @@ func shapeOf(text string) (bench.Shape, error) {
 	return "", misused("--shape %q: unknown%s one of %s", text, orSemicolon(didYouMean(text, known)), strings.Join(known, ", "))
 }
 
-// plan makes the plan, or says which flag cannot be.
-func (f *runFlags) plan() (bench.Plan, error) {
-	settings, err := f.settings()
-	if err != nil {
-		return bench.Plan{}, err
-	}
-	plan, err := settings.Plan()
-	var wrong *bench.SettingError
-	if errors.As(err, &wrong) {
-		return plan, misused("--%s %s: %s", wrong.Setting, wrong.Given, wrong.Problem)
-	}
-	return plan, err
-}
-
 // embedded reads the flags that choose the store.
 func (f *runFlags) embedded() (bench.Embedded, error) {
 	driver, ok := engines.Lookup(f.backend)

@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/spf13/cobra"
 
@@ -27,12 +28,14 @@ func (r *runCommand) printStart(w io.Writer, machine bench.Machine) {
 	}
 	fmt.Fprintf(w, "watchbench %s   %s/%s   %s  seed %d\n", version, facts.Engine, facts.Durability, inside, r.plan.Seed)
 	fmt.Fprintf(w, "plan     %s   %s\n", planNames(r.plan), planTime(r.plan))
-	for _, line := range loads(r.plan) {
-		fmt.Fprintf(w, "load     %s\n", line)
-	}
+	fmt.Fprintf(w, "load     %s\n", load(r.plan))
 	fmt.Fprintf(w, "machine  %s\n", machineLine(machine))
 	if machine.Fsync != nil {
 		fmt.Fprintf(w, "disk     %s\n", diskLine(machine.Fsync, facts.Durability))
+	}
+	if r.source != nil {
+		fmt.Fprintf(w, "history  %s\n", r.printSource())
+		return
 	}
 	fmt.Fprintf(w, "files    %s\n", r.filesLine())
 }
@@ -47,27 +50,28 @@ func (r *runCommand) printPlan() error {
 	return err
 }
 
-// planNames lists the scenarios, with the shapes of each.
+// planNames lists the scenarios; the shapes where it is not all there are.
 func planNames(p bench.Plan) string {
-	var parts []string
-	last := ""
+	shapes := map[string][]string{}
+	var names []string
 	for _, sc := range p.Scenarios {
 		name, shape, several := strings.Cut(sc.Title(), "/")
-		switch {
-		case name == last && several:
-			parts[len(parts)-1] += ", " + shape
-		case several:
-			parts = append(parts, name+" "+shape)
-		default:
-			parts = append(parts, name)
+		if len(names) == 0 || names[len(names)-1] != name {
+			names = append(names, name)
 		}
-		last = name
+		if several {
+			shapes[name] = append(shapes[name], shape)
+		}
 	}
-	s := strings.Join(parts, " · ")
+	for i, name := range names {
+		if list := shapes[name]; name == bench.Notify || len(list) == 1 {
+			names[i] = strings.TrimSpace(name + " " + strings.Join(list, ", "))
+		}
+	}
 	if p.Count > 1 {
-		s += fmt.Sprintf(" · %d times", p.Count)
+		names = append(names, fmt.Sprintf("%d times", p.Count))
 	}
-	return s
+	return strings.Join(names, " · ")
 }
 
 func planTime(p bench.Plan) string {
@@ -87,35 +91,60 @@ func planTime(p bench.Plan) string {
 	return figure.Short(sum)
 }
 
-// loads describes the load, a line for each that differs from the first.
-func loads(p bench.Plan) []string {
-	var lines []string
-	for i, sc := range p.Scenarios {
-		line := fmt.Sprintf("%s watchers on %d streams", figure.Count(int64(sc.Watchers)), sc.Streams)
-		switch {
-		case sc.FullSpeed:
-			line += fmt.Sprintf(" · %d writers at full speed", sc.Writers)
-		case sc.RatePerS > 0:
-			line += fmt.Sprintf(" · %s puts/s open loop", figure.Rate(sc.RatePerS))
+// load describes the load of the first scenario, and how others differ.
+func load(p bench.Plan) string {
+	first := p.Scenarios[0]
+	parts := []string{fmt.Sprintf("%s watchers on %d streams", figure.Count(int64(first.Watchers)), first.Streams)}
+	switch {
+	case first.FullSpeed:
+		parts = append(parts, fmt.Sprintf("%d writers at full speed", first.Writers))
+	case first.RatePerS > 0:
+		parts = append(parts, figure.Rate(first.RatePerS)+" puts/s open loop")
+	}
+	if first.History > 0 {
+		parts = append(parts, figure.Count(first.History)+" revisions")
+	}
+	if first.Name != bench.Replay {
+		parts = append(parts, "values "+figure.ShortBytes(int64(first.ValueBytes)))
+	}
+	for _, sc := range p.Scenarios[1:] {
+		var differs []string
+		if sc.Watchers != first.Watchers {
+			differs = append(differs, figure.Count(int64(sc.Watchers))+" watchers")
 		}
-		if sc.History > 0 {
-			line += fmt.Sprintf(" · history %s", figure.Count(sc.History))
+		if sc.RatePerS != first.RatePerS && sc.RatePerS > 0 {
+			differs = append(differs, figure.Rate(sc.RatePerS)+" puts/s")
 		}
-		if i == 0 {
-			line += " · values " + figure.ShortBytes(int64(sc.ValueBytes))
+		if sc.History != first.History && sc.History > 0 {
+			differs = append(differs, figure.Count(sc.History)+" revisions")
 		}
-		known := false
-		for _, l := range lines {
-			known = known || l == line || strings.HasPrefix(l, line+" ")
-		}
-		if !known {
-			if i > 0 {
-				line += " (" + sc.Title() + ")"
+		if text := strings.Join(differs, ", "); text != "" && !strings.HasSuffix(parts[len(parts)-1], text) {
+			name, _, _ := strings.Cut(sc.Title(), "/")
+			if sc.Name == bench.Notify {
+				name = string(sc.Shape)
 			}
-			lines = append(lines, line)
+			parts = append(parts, name+" "+text)
 		}
 	}
-	return lines
+	return lines(parts, 9)
+}
+
+// lines joins parts with dots, over as many lines of 80 columns as it takes.
+func lines(parts []string, indent int) string {
+	var b strings.Builder
+	column := indent
+	for i, part := range parts {
+		if i > 0 && column+3+utf8.RuneCountInString(part) > 80 {
+			b.WriteString("\n" + strings.Repeat(" ", indent))
+			column = indent
+		} else if i > 0 {
+			b.WriteString(" · ")
+			column += 3
+		}
+		b.WriteString(part)
+		column += utf8.RuneCountInString(part)
+	}
+	return b.String()
 }
 
 func machineLine(m bench.Machine) string {
