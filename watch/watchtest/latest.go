@@ -39,10 +39,7 @@ func (l *latest) step(m *matcher, it *item) *Broken {
 		return b
 	}
 	last := l.delivered[it.key]
-	// Where compaction may have taken what came before, a delete too many is
-	// the safe side.
-	known := m.h.compacting.Load() < m.first
-	if want.deletes() && known && l.needless(m, want) && last == nil && !m.w.req.NoPut {
+	if want.deletes() && l.needless(m, want) && last == nil && !m.w.req.NoPut && !l.unsure(m, want) {
 		return broken("V6", "%s ends a life of the key of which nothing was delivered", m.text(want))
 	}
 	if it.prevRev != 0 && (last == nil || it.prevRev != last.rev || it.prevValue != last.value) {
@@ -82,6 +79,24 @@ func (l *latest) settle(m *matcher) *Broken {
 	}
 	l.loose = l.loose[:0]
 	return nil
+}
+
+// unsure reports that a watch which keeps no list of its keys cannot know
+// whether it ever delivered the key before the delete e: it had an earlier
+// life inside the watch's history, or that may be compacted. A delete too
+// many is then the safe side.
+func (l *latest) unsure(m *matcher, e *entry) bool {
+	if m.h.compacting.Load() >= m.first {
+		return true
+	}
+	for next := e.prev; next != 0; {
+		p := m.view.log.at(int64(next - 1))
+		if p == nil || p.deletes() {
+			return p == nil || p.rev >= m.first
+		}
+		next = p.prev
+	}
+	return false
 }
 
 // needless reports that e, if newest, need not arrive: a delete of a key

@@ -81,6 +81,9 @@ func (m *matcher) expect() *entry {
 		if e.rev >= m.first && !m.filtered(e) {
 			return e
 		}
+		if m.latest != nil {
+			delete(m.latest.skipped, e.key) // what remains of the key is filtered out
+		}
 		m.cursor++
 	}
 }

@@ -134,9 +134,22 @@ func (w *Watch) String() string {
 		s += fmt.Sprintf(" to %q", w.req.End)
 	}
 	if w.req.StartRevision == 0 {
-		return s + ", from now on"
+		s += ", from now on"
+	} else {
+		s += fmt.Sprintf(", from revision %d", w.req.StartRevision)
 	}
-	return s + fmt.Sprintf(", from revision %d", w.req.StartRevision)
+	for _, o := range []struct {
+		on   bool
+		text string
+	}{
+		{w.req.PrevKV, "prevkv"}, {w.req.NoPut, "no puts"}, {w.req.NoDelete, "no deletes"},
+		{w.req.Policy != watch.Wait, w.req.Policy.String()},
+	} {
+		if o.on {
+			s += ", " + o.text
+		}
+	}
+	return s
 }
 
 func (w *Watch) deliver(r *watch.Response) *Broken {
