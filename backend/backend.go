@@ -44,8 +44,8 @@ type Options struct {
 	// answers ErrReadOnly. Missing data is an error.
 	ReadOnly bool
 	// CacheBytes is the engine's own block cache in bytes; 0 means 64 MiB.
-	// bbolt and mem have none: they use the operating system's page cache and
-	// the heap.
+	// Engines that read memory maps or the heap have none and ignore it;
+	// Stats.CacheBytes tells.
 	CacheBytes int64
 	// Logger receives the engine's own messages; nil means silence.
 	Logger *slog.Logger

@@ -139,7 +139,7 @@ func (e *engine) copyLive(ctx context.Context, old *bbolt.DB) (_ *bbolt.DB, err 
 }
 
 func copyAll(dst, src *bbolt.DB) (err error) {
-	defer asDamage(&err, "reclaim")
+	defer watch(&err, "reclaim")()
 	return bbolt.Compact(dst, src, copyTxBytes)
 }
 
@@ -154,7 +154,10 @@ func (e *engine) Verify(ctx context.Context) (backend.VerifyReport, error) {
 	db := e.db.Load()
 	if e.readOnly {
 		// bbolt's check loads the free list into the handle it is given, which
-		// views of that handle do not expect.
+		// views of that handle do not expect, and walks all pages for that.
+		if err := walk(e.file); err != nil {
+			return backend.VerifyReport{}, fmt.Errorf("bolt: verify %s: %w", e.file, err)
+		}
 		second, err := openFile(e.file, true)
 		if err != nil {
 			return backend.VerifyReport{}, fmt.Errorf("bolt: verify %s: %w", e.file, err)

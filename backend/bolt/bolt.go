@@ -127,8 +127,8 @@ func locate(path string, readOnly bool) (string, error) {
 	return filepath.Join(path, fileName), nil
 }
 
-// openFile opens one bbolt file after looking at it: bbolt walks the tree as
-// it opens, and a foreign or cut file would end the process there.
+// openFile opens one bbolt file after looking at it: bbolt walks all pages as
+// it opens for writing, and damage would end the process there.
 func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
 	var mapped int
 	if strconv.IntSize == 64 && runtime.GOOS != "windows" && !readOnly {
@@ -149,27 +149,41 @@ func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
 			mapped = max(mapped, int(2*info.Size()))
 		}
 	}
-	var opened *os.File
-	options := &bbolt.Options{
+	if !fresh && !readOnly {
+		if err := walk(path); err != nil {
+			return nil, err
+		}
+	}
+	db, err = openHandle(path, &bbolt.Options{
 		Timeout:         lockWait,
 		FreelistType:    bbolt.FreelistMapType,
 		NoFreelistSync:  true,
 		ReadOnly:        readOnly,
 		MmapFlags:       mapFlags,
 		InitialMmapSize: mapped,
-		OpenFile: func(name string, flag int, mode os.FileMode) (*os.File, error) {
-			opened, err = os.OpenFile(name, flag, mode)
-			return opened, err
-		},
+	})
+	if err == nil && fresh {
+		if err := backend.SyncDir(filepath.Dir(path)); err != nil {
+			return nil, errors.Join(err, db.Close())
+		}
+	}
+	return db, err
+}
+
+// openHandle is bbolt's Open with our sentinels.
+func openHandle(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
+	var opened *os.File
+	options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
+		var err error
+		opened, err = os.OpenFile(name, flag, mode)
+		return opened, err
 	}
 	defer func() {
-		if r := recover(); r != nil {
-			db, err = nil, fmt.Errorf("%v: %w", r, backend.ErrDamaged)
-			if opened != nil {
-				opened.Close() // and with it the lock; the map is lost
-			}
+		if err != nil && db == nil && opened != nil {
+			opened.Close() // after a panic; and with it the lock. The map is lost
 		}
 	}()
+	defer watch(&err, "open")()
 	db, err = bbolt.Open(path, 0o600, options)
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
@@ -181,11 +195,6 @@ func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
 	}
 	if err := samePlace(opened, path); err != nil {
 		return nil, errors.Join(err, db.Close())
-	}
-	if fresh {
-		if err := backend.SyncDir(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(err, db.Close())
-		}
 	}
 	return db, nil
 }
@@ -289,7 +298,7 @@ func (e *engine) Apply(b *backend.Batch, s backend.Syncing) (err error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	defer asDamage(&err, "apply")
+	defer watch(&err, "apply")()
 	err = e.db.Load().Update(func(tx *bbolt.Tx) error {
 		e.noteInUse(tx)
 		return e.write(tx, b.Ops())
@@ -326,14 +335,6 @@ func (e *engine) write(tx *bbolt.Tx, ops []backend.Op) error {
 		}
 	}
 	return nil
-}
-
-// asDamage turns a panic of bbolt, its way to report a broken page, into an
-// error.
-func asDamage(err *error, doing string) {
-	if r := recover(); r != nil {
-		*err = fmt.Errorf("bolt: %s: %v: %w", doing, r, backend.ErrDamaged)
-	}
 }
 
 func (e *engine) Stats() backend.Stats {

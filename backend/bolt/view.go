@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"runtime/debug"
 
 	"go.etcd.io/bbolt"
 	bolterrors "go.etcd.io/bbolt/errors"
@@ -53,7 +54,7 @@ func (v *view) open(s backend.Space) (*bbolt.Bucket, error) {
 }
 
 func (v *view) Get(s backend.Space, dst, key []byte) (value []byte, ok bool, err error) {
-	defer asDamage(&err, "get")
+	defer watch(&err, "get")()
 	bucket, err := v.open(s)
 	if err != nil || bucket == nil {
 		return dst, false, err
@@ -68,9 +69,14 @@ func (v *view) Get(s backend.Space, dst, key []byte) (value []byte, ok bool, err
 // Scan hands out slices of the memory map.
 func (v *view) Scan(s backend.Space, lo, hi []byte, visit func(key, value []byte) bool) (err error) {
 	visiting := false // the caller's own panics pass
+	before := debug.SetPanicOnFault(true)
 	defer func() {
-		if !visiting {
-			asDamageOf(recover(), &err)
+		debug.SetPanicOnFault(before)
+		if visiting {
+			return
+		}
+		if r := recover(); r != nil {
+			err = broken(r, "scan")
 		}
 	}()
 	bucket, err := v.open(s)
@@ -93,13 +99,6 @@ func (v *view) Scan(s backend.Space, lo, hi []byte, visit func(key, value []byte
 		}
 	}
 	return nil
-}
-
-// asDamageOf is asDamage for a value recovered already.
-func asDamageOf(r any, err *error) {
-	if r != nil {
-		*err = fmt.Errorf("bolt: scan: %v: %w", r, backend.ErrDamaged)
-	}
 }
 
 func (v *view) Close() error {
