@@ -231,6 +231,11 @@ func (m *interferenceRun) figures(s *session, run *Run) {
 	if took := s.length(phaseDuring).Seconds(); took > 0 && s.rec.phases.marks[phaseDuring-1].Load() < s.ended {
 		run.set("replay.events_per_s", float64(m.replayed.Load())/took)
 	}
+	if s.replayShape() == wholeKeyspace {
+		run.set("replay.passes", float64(m.replayed.Load())/float64(s.sc.History*int64(s.sc.Watchers)))
+	} else {
+		run.absent("replay.passes", "watches of single keys read different parts")
+	}
 	run.set("replay.watches_done", float64(m.rounds.Load()))
 	run.wayFigures(s.inside)
 	run.hubFigures(s.inside.known, s.inside.before, s.inside.after)

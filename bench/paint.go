@@ -68,7 +68,7 @@ func heading(left, right string) string {
 // the first line's label takes the place of.
 func wrap(label string, indent int, words []string) []string {
 	var lines []string
-	line := label + strings.Repeat(" ", max(1, indent-utf8.RuneCountInString(label)))
+	line := label + strings.Repeat(" ", max(min(1, len(label)), indent-utf8.RuneCountInString(label)))
 	empty := true
 	for _, word := range words {
 		if !empty && utf8.RuneCountInString(line)+1+utf8.RuneCountInString(word) > reportWidth {

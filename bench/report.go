@@ -169,23 +169,25 @@ func (r *report) spread(rows []row) {
 }
 
 func (r *report) cutShort(cut *CutShort) string {
-	s := r.paint.yellow("CUT SHORT")
+	const word = "CUT SHORT"
+	s := word
+	var parts []string
 	if cut.Scenario != "" {
 		s += " after " + figure.Short(cut.After.Round(100*time.Millisecond))
 		if cut.Of > 0 {
 			s += " of " + figure.Short(cut.Of)
 		}
-		s += ": "
+		measured := "nothing"
 		if cut.Measured > 0 {
-			s += figure.Short(cut.Measured.Round(100*time.Millisecond)) + " of " + cut.Scenario + " measured"
-		} else {
-			s += "nothing of " + cut.Scenario + " measured"
+			measured = figure.Short(cut.Measured.Round(100 * time.Millisecond))
 		}
+		parts = append(parts, measured+" of "+cut.Scenario+" measured")
 	}
 	if len(cut.NotRun) > 0 {
-		s += ", " + joinAnd(cut.NotRun) + " not run"
+		parts = append(parts, joinAnd(cut.NotRun)+" not run")
 	}
-	return strings.Join(wrap("", 0, strings.Fields(s)), "\n")
+	s = strings.Join(wrap("", 0, strings.Fields(s+": "+strings.Join(parts, "; "))), "\n")
+	return r.paint.yellow(word) + s[len(word):]
 }
 
 func joinAnd(words []string) string {
@@ -292,29 +294,27 @@ func (r *report) rules() {
 			all[p.Rule].checked += p.Checked
 		}
 	}
-	var rows [][]string
 	for _, id := range order {
 		s := all[id]
 		verdict := "kept"
 		if s.checked == 0 {
 			verdict = "not checked"
 		}
-		rows = append(rows, []string{"  " + id, s.p.Name, s.p.Class, verdict, figure.Count(s.checked)})
-	}
-	if len(rows) > 0 {
-		r.lines = append(r.lines, columns(rows)...)
+		r.line("  %-4s %-13s %-5s %-12s %s", id, s.p.Name, s.p.Class, verdict, figure.Count(s.checked))
 	}
 }
 
+// broken takes the place of everything else.
 func (r *report) broken(b *Broken) {
-	r.line("%s  %s %s: %s", r.paint.red("BROKEN"), b.Rule, b.Name, b.Detail)
-	where := b.Watch
+	const word = "BROKEN"
+	lines := wrap(word, len(word)+2, strings.Fields(b.Rule+" "+b.Name+": "+b.Detail))
+	lines[0] = r.paint.red(word) + lines[0][len(word):]
+	r.lines = append(r.lines, lines...)
+	where := "in " + b.Scenario
 	if b.Stream != "" {
-		where = b.Stream + ", " + where
+		where = b.Stream + ", " + b.Watch + ", " + where
 	}
-	if where != "" {
-		r.line("  %s, in %s", where, b.Scenario)
-	}
+	r.lines = append(r.lines, wrap("", 2, strings.Fields(where))...)
 	for i, record := range b.Record {
 		mark := "     "
 		if i == len(b.Record)-1 {

@@ -161,13 +161,17 @@ func (r *report) slow(row row) {
 		victims += fmt.Sprintf("   %s/s while stalled, %s of offers", figure.Rate(v), r.ratio(run, "victims_ratio"))
 	}
 	bound := int64(row.sc.Streams) * r.res.Target.OutboxBytes
+	recovery := r.time(run, "slow.recovery_ns")
+	if _, ok := run.metric("slow.recovery_ns"); ok {
+		recovery += " from reading again until all are synced"
+	}
 	pinned := r.size(run, "pinned_bytes")
 	if _, ok := run.metric("pinned_bytes"); ok && bound > 0 {
 		pinned += fmt.Sprintf(" in outboxes (bound %s)", figure.ShortBytes(bound))
 	}
 	r.lines = append(r.lines,
 		"victims          "+victims,
-		"recovery         "+r.time(run, "slow.recovery_ns")+" from reading again until all are synced",
+		"recovery         "+recovery,
 		"healthy p99      "+r.time(run, "notify.p99_ns")+", "+r.time(run, "before.notify.p99_ns")+" before the stall",
 		"pinned           "+pinned,
 		"put to answer    p50 "+r.time(run, "put.p50_ns")+"   p99 "+r.time(run, "put.p99_ns")+"   max "+r.time(run, "put.max_ns"),
@@ -191,6 +195,10 @@ func (r *report) interference(row row) {
 	}
 	r.lines = append(r.lines, columns(cells)...)
 	if rate, ok := run.metric("replay.events_per_s"); ok {
-		r.line("replayed at %s events/s; %s watches read it all; memory/index/scan %s", figure.Rate(rate), r.count(run, "replay.watches_done"), r.ways(run))
+		line := fmt.Sprintf("replay  %s events/s", figure.Rate(rate))
+		if passes, ok := run.metric("replay.passes"); ok {
+			line += fmt.Sprintf(", %s times over", figure.Plain(passes))
+		}
+		r.line("%s   memory/index/scan %s", line, r.ways(run))
 	}
 }

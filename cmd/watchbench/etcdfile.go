@@ -7,11 +7,11 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/engines"
 	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/bench/figure"
 )
 
 // source is an etcd file, opened read-only, and its history.
@@ -105,7 +105,7 @@ func (r *runCommand) replay() (*bench.Replayed, error) {
 // printSource says what is replayed.
 func (r *runCommand) printSource() string {
 	f := r.source.recording.Facts
-	from := fmt.Sprintf("revisions %d to %d", f.FirstRev, f.LastRev)
+	from := fmt.Sprintf("%s events, revisions %d to %d", figure.Count(f.Events), f.FirstRev, f.LastRev)
 	if f.CompactRev > 0 {
 		from += fmt.Sprintf(", compacted at %d", f.CompactRev)
 	}
@@ -113,5 +113,5 @@ func (r *runCommand) printSource() string {
 	if r.kind.Driver.Name != r.source.driver.Name {
 		how += ", copied to " + r.kind.Driver.Name
 	}
-	return strings.Join([]string{f.File, how, from}, " · ")
+	return lines([]string{f.File, how, from}, 9)
 }

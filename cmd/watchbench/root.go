@@ -37,7 +37,7 @@ func execute(t *terminal, args []string) int {
 
 func newRoot(t *terminal, args []string) *cobra.Command {
 	root := &cobra.Command{
-		Use: "watchbench", SilenceErrors: true, SilenceUsage: true,
+		Use: "watchbench", SilenceErrors: true, SilenceUsage: true, Version: versionLine(),
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprint(t.out, helpRoot)
 			return err
@@ -49,6 +49,7 @@ func newRoot(t *terminal, args []string) *cobra.Command {
 			return misused("unknown command %q%s", given[0], didYouMeanOr(given[0], commandNames(cmd), "; all: watchbench help"))
 		},
 	}
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(t.out)
 	root.SetErr(t.err)
 	root.SetFlagErrorFunc(flagMistake)
@@ -159,15 +160,19 @@ func newVersion(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Args: noArguments,
 		RunE: func(*cobra.Command, []string) error {
-			made := madeBy("")
-			line := "watchbench " + made.Watchbench
-			if made.Commit != "" {
-				line += "   commit " + made.Commit[:min(12, len(made.Commit))]
-			}
-			_, err := fmt.Fprintln(t.out, line+"   "+made.Go)
+			_, err := fmt.Fprintln(t.out, versionLine())
 			return err
 		},
 	}
+}
+
+func versionLine() string {
+	made := madeBy("")
+	line := "watchbench " + made.Watchbench
+	if made.Commit != "" {
+		line += "   commit " + made.Commit[:min(12, len(made.Commit))]
+	}
+	return line + "   " + made.Go
 }
 
 // parsed reads one flag's text, or says which flag is wrong and how.

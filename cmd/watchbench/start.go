@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -107,6 +108,15 @@ func load(p bench.Plan) string {
 	if first.Name != bench.Replay {
 		parts = append(parts, "values "+figure.ShortBytes(int64(first.ValueBytes)))
 	}
+	return lines(append(parts, differences(p)...), 9)
+}
+
+// differences says how later scenarios differ from the first, once for all
+// that differ alike.
+func differences(p bench.Plan) (parts []string) {
+	first := p.Scenarios[0]
+	names := map[string][]string{}
+	var order []string
 	for _, sc := range p.Scenarios[1:] {
 		var differs []string
 		if sc.Watchers != first.Watchers {
@@ -118,15 +128,25 @@ func load(p bench.Plan) string {
 		if sc.History != first.History && sc.History > 0 {
 			differs = append(differs, figure.Count(sc.History)+" revisions")
 		}
-		if text := strings.Join(differs, ", "); text != "" && !strings.HasSuffix(parts[len(parts)-1], text) {
-			name, _, _ := strings.Cut(sc.Title(), "/")
-			if sc.Name == bench.Notify {
-				name = string(sc.Shape)
-			}
-			parts = append(parts, name+" "+text)
+		if len(differs) == 0 {
+			continue
+		}
+		name, _, _ := strings.Cut(sc.Title(), "/")
+		if sc.Name == bench.Notify {
+			name = string(sc.Shape)
+		}
+		text := strings.Join(differs, ", ")
+		if names[text] == nil {
+			order = append(order, text)
+		}
+		if !slices.Contains(names[text], name) {
+			names[text] = append(names[text], name)
 		}
 	}
-	return lines(parts, 9)
+	for _, text := range order {
+		parts = append(parts, strings.Join(names[text], ", ")+" "+text)
+	}
+	return parts
 }
 
 // lines joins parts with dots, over as many lines of 80 columns as it takes.
@@ -191,7 +211,7 @@ func (r *runCommand) filesLine() string {
 const (
 	recordOverhead = 128 // key and the record's own fields
 	amplification  = 4
-	engineFloor    = 16 << 20 // logs and preallocated files of an empty engine
+	engineFloor    = 256 << 20 // logs and files that engines make before they need them
 )
 
 func sizeEstimate(p bench.Plan, keep bool) string {
@@ -223,12 +243,7 @@ func printEnv(t *terminal) error {
 		return unmeasured("no temporary directory: %v", err)
 	}
 	defer os.RemoveAll(dir)
-	made := madeBy("")
-	line := "watchbench " + made.Watchbench
-	if made.Commit != "" {
-		line += "   commit " + made.Commit[:min(12, len(made.Commit))]
-	}
-	fmt.Fprintln(t.out, line)
+	fmt.Fprintln(t.out, versionLine())
 	var versions []string
 	for _, d := range engines.All() {
 		version, err := engineVersion(d, dir+"/"+d.Name)
