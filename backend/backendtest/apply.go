@@ -188,7 +188,7 @@ func batchTooLarge(t *testing.T, f *fixture) {
 		require.LessOrEqual(t, fits.Size(), stats.MaxBatchBytes, "the operations bound is out of reach")
 		require.NoError(t, f.engine.Apply(&fits, backend.Sync), "%d operations", n)
 		require.ErrorIs(t, f.engine.Apply(&over, backend.Sync), backend.ErrBatchTooLarge)
-		assert.Len(t, f.contents(backend.SpaceKey), 2*n)
+		assert.Equal(t, n, f.count(backend.SpaceKey))
 	}
 	// Bounds beyond this are not filled: the test would need the memory.
 	const fillable = 256 << 20
@@ -196,7 +196,7 @@ func batchTooLarge(t *testing.T, f *fixture) {
 	if n <= 0 || n > fillable {
 		return
 	}
-	before := len(f.contents(backend.SpaceKey))
+	before := f.count(backend.SpaceKey)
 	fits.Reset()
 	over.Reset()
 	const value = 64 << 10
@@ -217,7 +217,7 @@ func batchTooLarge(t *testing.T, f *fixture) {
 		over.Put(op.Space, append([]byte("over"), op.Key...), op.Value)
 	}
 	require.ErrorIs(t, f.engine.Apply(&over, backend.Sync), backend.ErrBatchTooLarge)
-	assert.Len(t, f.contents(backend.SpaceKey), before)
+	assert.Equal(t, before, f.count(backend.SpaceKey))
 	require.NoError(t, f.engine.Apply(&fits, backend.Sync), "%d bytes", n)
-	assert.Len(t, f.contents(backend.SpaceKey), before+2*entries)
+	assert.Equal(t, before+entries, f.count(backend.SpaceKey))
 }

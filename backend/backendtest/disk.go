@@ -1,8 +1,11 @@
 package backendtest
 
 import (
+	"bytes"
 	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -150,7 +153,7 @@ func crash(t *testing.T, f *fixture) {
 		require.NoError(t, f.engine.Apply(&b, how))
 	}
 	killed := t.TempDir()
-	require.NoError(t, os.CopyFS(killed, os.DirFS(f.path)))
+	copyFiles(t, killed, f.path)
 	f.close()
 
 	before := fingerprint(t, killed)
@@ -201,6 +204,37 @@ func secondOpen(t *testing.T, f *fixture) {
 	assert.Equal(t, []string{"a", "1", "b", "2"}, f.contents(backend.SpaceKey))
 }
 
+// copyFiles copies a flat directory and leaves holes where a file has zeros:
+// some engines make files far longer than what is in them.
+func copyFiles(t *testing.T, to, from string) {
+	t.Helper()
+	entries, err := os.ReadDir(from)
+	require.NoError(t, err)
+	buf := make([]byte, 1<<20)
+	zeros := make([]byte, len(buf))
+	for _, entry := range entries {
+		in, err := os.Open(filepath.Join(from, entry.Name()))
+		require.NoError(t, err)
+		out, err := os.Create(filepath.Join(to, entry.Name()))
+		require.NoError(t, err)
+		var size int64
+		for {
+			n, err := io.ReadFull(in, buf)
+			if !bytes.Equal(buf[:n], zeros[:n]) {
+				_, err := out.WriteAt(buf[:n], size)
+				require.NoError(t, err)
+			}
+			size += int64(n)
+			if err != nil {
+				require.True(t, errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF), "%v", err)
+				break
+			}
+		}
+		require.NoError(t, out.Truncate(size))
+		require.NoError(t, errors.Join(in.Close(), out.Close()))
+	}
+}
+
 // fingerprint maps the files below dir to their contents' hash.
 func fingerprint(t *testing.T, dir string) map[string]string {
 	t.Helper()
@@ -209,12 +243,14 @@ func fingerprint(t *testing.T, dir string) map[string]string {
 		if err != nil || entry.IsDir() {
 			return err
 		}
-		data, err := os.ReadFile(path)
+		file, err := os.Open(path)
 		if err != nil {
 			return err
 		}
-		prints[path] = fmt.Sprintf("%d bytes %x", len(data), sha256.Sum256(data))
-		return nil
+		sum := sha256.New()
+		n, err := io.Copy(sum, file)
+		prints[path] = fmt.Sprintf("%d bytes %x", n, sum.Sum(nil))
+		return errors.Join(err, file.Close())
 	}))
 	return prints
 }

@@ -108,6 +108,18 @@ func (f *fixture) contents(s backend.Space) []string {
 	return got
 }
 
+// count returns the number of entries in a space.
+func (f *fixture) count(s backend.Space) (n int) {
+	f.t.Helper()
+	f.withView(func(v backend.View) {
+		require.NoError(f.t, v.Scan(s, nil, nil, func(key, value []byte) bool {
+			n++
+			return true
+		}))
+	})
+	return n
+}
+
 // scan returns [lo, hi) of a space as key, value, key, value...
 func scan(t *testing.T, v backend.View, s backend.Space, lo, hi []byte) []string {
 	t.Helper()

@@ -80,6 +80,17 @@ func viewCases() []testCase {
 				}
 			})
 		}},
+		{"ScanPassesPanics", "A panic of visit is the caller's: it passes, and the view still closes.", func(t *testing.T, f *fixture) {
+			f.open()
+			f.put("a", "1")
+			v, err := f.engine.View()
+			require.NoError(t, err)
+			assert.PanicsWithValue(t, "mine", func() {
+				_ = v.Scan(backend.SpaceKey, nil, nil, func(key, value []byte) bool { panic("mine") })
+			})
+			assert.Equal(t, []string{"a", "1"}, scan(t, v, backend.SpaceKey, nil, nil))
+			require.NoError(t, v.Close())
+		}},
 		{"GetIsTheCallers", "The value that Get returns belongs to the caller.", func(t *testing.T, f *fixture) {
 			f.open()
 			f.put("a", "first", "b", "second")

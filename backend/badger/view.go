@@ -34,18 +34,23 @@ func (v *view) check(s backend.Space) error {
 	return nil
 }
 
-func (v *view) Get(s backend.Space, dst, key []byte) ([]byte, bool, error) {
+func (v *view) Get(s backend.Space, dst, key []byte) (value []byte, ok bool, err error) {
 	if err := v.check(s); err != nil {
 		return dst, false, err
 	}
+	defer func() {
+		if r := recover(); r != nil {
+			value, ok, err = dst, false, broken(r, "get")
+		}
+	}()
 	v.lo = append(append(v.lo[:0], byte(s)), key...)
 	item, err := v.generation.txn.Get(v.lo)
 	if errors.Is(err, badger.ErrKeyNotFound) {
 		return dst, false, nil
 	}
 	if err == nil {
-		err = item.Value(func(value []byte) error {
-			dst = append(dst, value...)
+		err = item.Value(func(found []byte) error {
+			dst = append(dst, found...)
 			return nil
 		})
 	}
@@ -55,10 +60,25 @@ func (v *view) Get(s backend.Space, dst, key []byte) ([]byte, bool, error) {
 	return dst, true, nil
 }
 
-func (v *view) Scan(s backend.Space, lo, hi []byte, visit func(key, value []byte) bool) error {
+// broken makes an error of the panic by which badger meets a block whose
+// lengths do not add up.
+func broken(r any, doing string) error {
+	return fmt.Errorf("badger: %s: %v: %w", doing, r, backend.ErrDamaged)
+}
+
+func (v *view) Scan(s backend.Space, lo, hi []byte, visit func(key, value []byte) bool) (err error) {
 	if err := v.check(s); err != nil {
 		return err
 	}
+	visiting := false // the caller's own panics pass
+	defer func() {
+		if visiting {
+			return
+		}
+		if r := recover(); r != nil {
+			err = broken(r, "scan")
+		}
+	}()
 	v.lo = append(append(v.lo[:0], byte(s)), lo...)
 	if hi == nil {
 		v.hi = append(v.hi[:0], byte(s)+1)
@@ -71,7 +91,9 @@ func (v *view) Scan(s backend.Space, lo, hi []byte, visit func(key, value []byte
 	var key []byte
 	more := true
 	each := func(value []byte) error {
+		visiting = true
 		more = visit(key[1:], value)
+		visiting = false
 		return nil
 	}
 	for iter.Seek(v.lo); more && iter.Valid(); iter.Next() {

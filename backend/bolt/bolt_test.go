@@ -224,17 +224,3 @@ func TestVerifyFindsBrokenPage(t *testing.T) {
 	require.ErrorIs(t, err, backend.ErrDamaged)
 	require.NoError(t, e.Close())
 }
-
-// The caller's own panic in visit is not taken for damage.
-func TestScanPassesPanics(t *testing.T) {
-	e, err := bolt.Open(t.TempDir(), backend.Options{})
-	require.NoError(t, err)
-	put(t, e, "a", nil)
-	v, err := e.View()
-	require.NoError(t, err)
-	assert.PanicsWithValue(t, "mine", func() {
-		_ = v.Scan(backend.SpaceKey, nil, nil, func(key, value []byte) bool { panic("mine") })
-	})
-	require.NoError(t, v.Close())
-	require.NoError(t, e.Close())
-}

@@ -53,7 +53,7 @@ func (v *view) Get(s backend.Space, dst, key []byte) ([]byte, bool, error) {
 	return dst, true, nil
 }
 
-func (v *view) Scan(s backend.Space, lo, hi []byte, visit func(key, value []byte) bool) error {
+func (v *view) Scan(s backend.Space, lo, hi []byte, visit func(key, value []byte) bool) (err error) {
 	if err := v.check(s); err != nil {
 		return err
 	}
@@ -67,11 +67,12 @@ func (v *view) Scan(s backend.Space, lo, hi []byte, visit func(key, value []byte
 	if err != nil {
 		return fmt.Errorf("pebble: scan space %d: %w", s, damage(err))
 	}
-	err = each(iter, visit)
-	if err := errors.Join(err, iter.Close()); err != nil {
-		return fmt.Errorf("pebble: scan space %d: %w", s, damage(err))
-	}
-	return nil
+	defer func() { // also when visit panics: an open iterator fails Close of the engine
+		if err = errors.Join(err, iter.Close()); err != nil {
+			err = fmt.Errorf("pebble: scan space %d: %w", s, damage(err))
+		}
+	}()
+	return each(iter, visit)
 }
 
 func each(iter *pebble.Iterator, visit func(key, value []byte) bool) error {
