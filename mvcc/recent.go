@@ -142,12 +142,13 @@ func (s *Store) Recent(dst []Commit, from int64, maxCommits int) (commits []Comm
 	}
 	// A Bump may have emptied the tail above the visible revision just read.
 	last := min(visible, t.first+int64(t.n)-1)
-	var base int64
+	before := t.evicted
+	if from > t.first && from <= last {
+		before = t.slotLocked(int(from - t.first - 1)).upTo
+	}
 	for rev := from; rev <= last && maxCommits > 0; rev++ {
 		e := t.slotLocked(int(rev - t.first))
-		if rev == from {
-			base = e.upTo
-		} else if e.upTo-base > recentAnswerBytes {
+		if rev > from && e.upTo-before > recentAnswerBytes {
 			break
 		}
 		dst = append(dst, Commit{Rev: rev, Events: e.events})

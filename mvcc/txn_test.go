@@ -139,7 +139,9 @@ func deleteOp(key, end string) Op {
 	return Op{Type: OpDeleteRange, Key: []byte(key), End: []byte(end)}
 }
 
-func nestedOp(then, otherwise []Op) Op { return Op{Type: OpTxn, Txn: &Txn{Then: then, Else: otherwise}} }
+func nestedOp(then, otherwise []Op) Op {
+	return Op{Type: OpTxn, Txn: &Txn{Then: then, Else: otherwise}}
+}
 
 // E2: which declarative transactions are refused as writing a key twice.
 func TestTxn_CheckWrites(t *testing.T) {
