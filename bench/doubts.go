@@ -179,7 +179,10 @@ func (r *report) settings() {
 		if sc.Duration > 0 {
 			words = append(words, "for "+figure.Short(sc.Duration)+" after "+figure.Short(sc.Warmup))
 		}
-		r.lines = append(r.lines, wrap(sc.Title(), 18, strings.Fields(strings.Join(words, ", ")))...)
+		for i := range words[1:] {
+			words[i] += ","
+		}
+		r.lines = append(r.lines, wrap(sc.Title(), 18, words)...)
 	}
 	for _, run := range r.res.Runs {
 		if v, ok := run.metric("commit.puts_per_group"); ok {

@@ -40,7 +40,7 @@ var otherMetrics = []Metric{
 	{"catchup.index_ratio", "by point reads of what the key index names"},
 	{"catchup.scan_ratio", "by scans of the history"},
 	{"replay.events_per_s", "interference: delivered to those who replay"},
-	{"replay.passes", "interference: how often the whole history was read, by each watch on average"},
+	{"replay.passes", "interference: how often each watch read the history, on average"},
 	{"replay.watches_done", "interference: watches that read the history to its end"},
 	{"victims", "watches that met a full outbox; in slow, during the stall"},
 	{"victims_per_s", "slow: the same a second"},

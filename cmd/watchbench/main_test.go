@@ -1,0 +1,147 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/rogpeppe/go-internal/testscript"
+	"github.com/stretchr/testify/require"
+	"go.etcd.io/bbolt"
+)
+
+func TestMain(m *testing.M) {
+	testscript.Main(m, map[string]func(){"watchbench": main})
+}
+
+// TestScript runs the binary as people do.
+func TestScript(t *testing.T) {
+	etcd, err := filepath.Abs("../../mvcc/testdata/etcd")
+	require.NoError(t, err)
+	testscript.Run(t, testscript.Params{
+		Dir:                 "testdata/script",
+		RequireExplicitExec: true,
+		Setup: func(env *testscript.Env) error {
+			tmp := filepath.Join(env.WorkDir, "tmp")
+			env.Setenv("TMPDIR", tmp)
+			env.Setenv("LANG", "C.UTF-8")
+			env.Setenv("ETCD", etcd)
+			return os.MkdirAll(tmp, 0o755)
+		},
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){
+			"exits":     exits,
+			"interrupt": interrupt,
+			"width":     width,
+			"oneline":   oneLine,
+			"empty":     emptyDir,
+			"boltfile":  boltFile,
+		},
+	})
+}
+
+// exits CODE PROGRAM ARGS...: the program ends with exactly that code.
+func exits(ts *testscript.TestScript, _ bool, args []string) {
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	err = ts.Exec(args[1], args[2:]...)
+	var exit *exec.ExitError
+	got := 0
+	if errors.As(err, &exit) {
+		got = exit.ExitCode()
+	} else {
+		ts.Check(err)
+	}
+	if got != want {
+		ts.Fatalf("exit code %d, want %d\nstderr: %s", got, want, ts.ReadFile("stderr"))
+	}
+}
+
+// interrupt TIMES PATTERN ARGS...: watchbench gets SIGINT when a line on
+// stderr matches, and once more, if TIMES is 2, when it said so. What it wrote
+// is in the files out and err, its exit code is 130.
+func interrupt(ts *testscript.TestScript, _ bool, args []string) {
+	pattern := regexp.MustCompile(args[1])
+	var program string
+	for _, dir := range filepath.SplitList(ts.Getenv("PATH")) {
+		if path := filepath.Join(dir, "watchbench"); fileKind(path) == "file" {
+			program = path
+			break
+		}
+	}
+	cmd := exec.Command(program, args[2:]...)
+	cmd.Dir = ts.MkAbs(".")
+	cmd.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"), "LANG=C.UTF-8", "PATH="+ts.Getenv("PATH"))
+	out, err := os.Create(ts.MkAbs("out"))
+	ts.Check(err)
+	defer out.Close()
+	cmd.Stdout = out
+	stderr, err := cmd.StderrPipe()
+	ts.Check(err)
+	ts.Check(cmd.Start())
+	var said strings.Builder
+	scanner := bufio.NewScanner(io.TeeReader(stderr, &said))
+	for sent := 0; scanner.Scan(); {
+		switch {
+		case sent == 0 && pattern.MatchString(scanner.Text()), sent == 1 && args[0] == "2" && strings.HasPrefix(scanner.Text(), "^C"):
+			ts.Check(cmd.Process.Signal(os.Interrupt))
+			sent++
+		}
+	}
+	err = cmd.Wait()
+	ts.Check(os.WriteFile(ts.MkAbs("err"), []byte(said.String()), 0o644))
+	var exit *exec.ExitError
+	if !errors.As(err, &exit) || exit.ExitCode() != exitInterrupted {
+		ts.Fatalf("ended with %v, want exit code 130\nstderr: %s", err, said.String())
+	}
+}
+
+// width N FILE: no line of the file is wider.
+func width(ts *testscript.TestScript, _ bool, args []string) {
+	n, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	for line := range strings.Lines(ts.ReadFile(args[1])) {
+		if got := utf8.RuneCountInString(strings.TrimRight(line, "\n")); got > n {
+			ts.Fatalf("%d columns, want at most %d: %s", got, n, line)
+		}
+	}
+}
+
+// oneline CODE MESSAGE ARGS...: watchbench ends with the code and says exactly
+// that on stderr, in one line, and nothing on stdout.
+func oneLine(ts *testscript.TestScript, neg bool, args []string) {
+	exits(ts, neg, append([]string{args[0], "watchbench"}, args[2:]...))
+	if got, want := ts.ReadFile("stderr"), "watchbench: "+args[1]+"\n"; got != want {
+		ts.Fatalf("stderr\n got %s want %s", got, want)
+	}
+	if out := ts.ReadFile("stdout"); out != "" {
+		ts.Fatalf("stdout %q, want none", out)
+	}
+}
+
+// empty DIR: nothing is in the directory.
+func emptyDir(ts *testscript.TestScript, _ bool, args []string) {
+	entries, err := os.ReadDir(ts.MkAbs(args[0]))
+	ts.Check(err)
+	if len(entries) > 0 {
+		ts.Fatalf("%s holds %s", args[0], entries[0].Name())
+	}
+}
+
+// boltfile FILE: a bolt file that is none of etcd's.
+func boltFile(ts *testscript.TestScript, _ bool, args []string) {
+	db, err := bbolt.Open(ts.MkAbs(args[0]), 0o600, nil)
+	ts.Check(err)
+	ts.Check(db.Update(func(tx *bbolt.Tx) error {
+		_, err := tx.CreateBucket([]byte("other"))
+		return err
+	}))
+	ts.Check(db.Close())
+}
