@@ -202,8 +202,8 @@ func (s *Stream) streamLocked(r *watch.Response) error {
 		return broken("C15", "%s came for no watch", describe(r))
 	case len(s.owed) == 0 && s.served == 0:
 		return broken("N3", "progress at revision %d was requested by nobody", r.Revision)
-	case len(s.owed) == 0:
-		s.served--
+	case s.served > 0 && (len(s.owed) == 0 || r.Revision < s.owed[0]):
+		s.served-- // to a request that an earlier answer happened to cover
 	case r.Revision < s.owed[0]:
 		return broken("N3", "progress at revision %d answers a request made at %d", r.Revision, s.owed[0])
 	default:
