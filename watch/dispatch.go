@@ -94,7 +94,7 @@ func (sh *shard) overtaken() {
 		}
 	}
 	sh.offered = current
-	sh.releaseWaitingLocked()
+	sh.releaseWaitingLocked(false)
 	sh.kick()
 }
 
@@ -127,7 +127,7 @@ func (sh *shard) fallBehindLocked(st *seat, from int64) {
 // group asks for and which are not looked up yet.
 func (sh *shard) matchLocked(commits []mvcc.Commit) []mvcc.Commit {
 	b := &sh.live
-	sh.releaseWaitingLocked()
+	sh.releaseWaitingLocked(true)
 	if len(sh.waiting) > 0 {
 		if n := sh.waiting[0].start - commits[0].Rev; n < int64(len(commits)) {
 			commits = commits[:n]
@@ -227,7 +227,7 @@ func (sh *shard) offerLocked(commits []mvcc.Commit) {
 		}
 	}
 	sh.offered = to
-	sh.releaseWaitingLocked()
+	sh.releaseWaitingLocked(false)
 	if len(sh.marks) > 0 {
 		sh.markSyncedLocked()
 	}

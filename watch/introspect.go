@@ -36,7 +36,7 @@ func (sh *shard) readStats() Stats {
 	s := sh.stats
 	s.Streams = len(sh.streams)
 	for _, f := range sh.waiting {
-		if !f.w.dead.Load() {
+		if !f.w.dead() {
 			s.Synced++
 		}
 	}

@@ -103,13 +103,15 @@ func (o *outbox) growable(st *seat) *entry {
 	return e
 }
 
-// tell queues a control response; there is always room.
-func (o *outbox) tell(r Response) {
+// tell queues a control response; there is always room. It returns the place
+// behind it.
+func (o *outbox) tell(r Response) int64 {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.queue = append(o.queue, entry{control: &r})
 	o.control = o.taken + int64(len(o.queue))
 	o.signal()
+	return o.control
 }
 
 // tellIfRoom queues a control response unless the outbox is full of events.
@@ -153,22 +155,23 @@ func (o *outbox) close(err error) {
 
 // take swaps the queue for an empty one. With nothing queued it parks the
 // consumer: the next signal goes to wake. victims tells that offers were
-// refused since the last take.
-func (o *outbox) take(empty []entry) (queue []entry, victims bool, err error) {
+// refused since the last take, at is the place of the queue's first entry.
+func (o *outbox) take(empty []entry) (queue []entry, at int64, victims bool, err error) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.closed != nil {
-		return nil, false, o.closed
+		return nil, o.taken, false, o.closed
 	}
 	if len(o.queue) == 0 {
 		o.parked = true
-		return empty, false, nil
+		return empty, o.taken, false, nil
 	}
+	at = o.taken
 	queue, o.queue = o.queue, empty
 	o.taken += int64(len(queue))
 	o.entries, o.bytes = 0, 0
 	victims, o.victims = o.victims, false
-	return queue, victims, nil
+	return queue, at, victims, nil
 }
 
 // unpark withdraws from waiting; a signal may already be on its way.

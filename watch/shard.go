@@ -53,11 +53,13 @@ func (sh *shard) kick() {
 	}
 }
 
-// placeLocked puts a new watch where its next revision belongs.
-func (sh *shard) placeLocked(w *watcher, s *Stream, next int64) {
+// placeLocked puts a new watch where its next revision belongs. One whose
+// start the store has not reached yet (later) waits for it and is not synced
+// before, so that no progress is told to it.
+func (sh *shard) placeLocked(w *watcher, s *Stream, next int64, later bool) {
 	switch {
-	case next > sh.offered+1:
-		heap.Push(&sh.waiting, waiting{w, s, next})
+	case next > sh.offered+1 || later:
+		heap.Push(&sh.waiting, waiting{w, s, next, later})
 		s.behind++
 	case next == sh.offered+1:
 		sh.joinSyncedLocked(w, s)
@@ -95,15 +97,20 @@ func (sh *shard) joinUnsyncedLocked(w *watcher, s *Stream, next int64) {
 	sh.stats.Unsynced++
 }
 
-// releaseWaitingLocked lets the watches in whose start is the next revision.
-func (sh *shard) releaseWaitingLocked() {
-	for len(sh.waiting) > 0 && (sh.waiting[0].start <= sh.offered+1 || sh.waiting[0].w.dead.Load()) {
-		f := heap.Pop(&sh.waiting).(waiting)
-		if f.w.dead.Load() {
+// releaseWaitingLocked lets the watches in whose start is the next revision:
+// all of them, if that revision is about to be offered.
+func (sh *shard) releaseWaitingLocked(offering bool) {
+	for len(sh.waiting) > 0 {
+		f := sh.waiting[0]
+		if !f.w.dead() && (f.start > sh.offered+1 || f.start == sh.offered+1 && f.later && !offering) {
+			return
+		}
+		heap.Pop(&sh.waiting)
+		if f.w.dead() {
 			continue
 		}
 		f.stream.behind--
-		sh.placeLocked(f.w, f.stream, f.start)
+		sh.placeLocked(f.w, f.stream, f.start, false)
 	}
 }
 
@@ -139,7 +146,7 @@ func (sh *shard) demoteLocked(st *seat, next int64) {
 func (sh *shard) splitByStartLocked(st *seat) {
 	byStart := map[int64]*seat{}
 	for _, w := range st.members {
-		if w.dead.Load() {
+		if w.dead() {
 			continue
 		}
 		part := byStart[w.start]
@@ -238,7 +245,7 @@ func (sh *shard) markLocked(st *seat) {
 	}
 	b.markRev = 0
 	for _, w := range st.members {
-		if !w.caughtUp && !w.dead.Load() {
+		if !w.caughtUp && !w.dead() {
 			w.caughtUp = true
 			st.stream.box.tell(Response{WatchID: w.id, CaughtUp: true, Revision: st.next - 1})
 		}
@@ -251,7 +258,7 @@ func (sh *shard) markSyncedLocked() {
 	kept := sh.marks[:0]
 	for _, w := range sh.marks {
 		switch {
-		case w.dead.Load() || w.caughtUp:
+		case w.dead() || w.caughtUp:
 		case w.created > sh.offered || w.seat == nil:
 			kept = append(kept, w)
 		case w.seat.state == Synced:
@@ -267,16 +274,18 @@ func (sh *shard) markSyncedLocked() {
 
 // endLocked ends a watch. With tell its stream gets r as the last response.
 func (sh *shard) endLocked(s *Stream, w *watcher, r Response, tell bool) {
-	if w.dead.Swap(true) {
+	if w.dead() {
 		return
 	}
 	delete(s.watches, w.id)
 	delete(sh.progress, w)
 	sh.hub.watches.Add(-1)
+	at := int64(1) // of a stream that ends, nothing is received any more
 	if tell {
 		r.WatchID, r.Canceled = w.id, true
-		s.box.tell(r)
+		at = s.box.tell(r)
 	}
+	w.ended.Store(at)
 	if st := w.seat; st == nil {
 		s.behind-- // it waits for its start
 	} else {
@@ -323,7 +332,7 @@ func (sh *shard) removeSeatLocked(st *seat) {
 // endSeatLocked ends all watches of a seat with the same response.
 func (sh *shard) endSeatLocked(st *seat, r Response) {
 	for _, w := range append([]*watcher(nil), st.members...) {
-		if !w.dead.Load() {
+		if !w.dead() {
 			sh.endLocked(st.stream, w, r, true)
 		}
 	}
@@ -342,15 +351,22 @@ type waiting struct {
 	w      *watcher
 	stream *Stream
 	start  int64
+	later  bool // asked for by number, above what the store had
 }
 
-// waitingHeap orders them by start, for container/heap.
+// waitingHeap orders them by start, those that wait for the store itself
+// last, for container/heap.
 type waitingHeap []waiting
 
-func (h waitingHeap) Len() int           { return len(h) }
-func (h waitingHeap) Less(i, j int) bool { return h[i].start < h[j].start }
-func (h waitingHeap) Swap(i, j int)      { h[i], h[j] = h[j], h[i] }
-func (h *waitingHeap) Push(x any)        { *h = append(*h, x.(waiting)) }
+func (h waitingHeap) Len() int { return len(h) }
+func (h waitingHeap) Less(i, j int) bool {
+	if h[i].start != h[j].start {
+		return h[i].start < h[j].start
+	}
+	return !h[i].later && h[j].later
+}
+func (h waitingHeap) Swap(i, j int) { h[i], h[j] = h[j], h[i] }
+func (h *waitingHeap) Push(x any)   { *h = append(*h, x.(waiting)) }
 func (h *waitingHeap) Pop() any {
 	old := *h
 	last := old[len(old)-1]

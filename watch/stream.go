@@ -24,9 +24,10 @@ type Stream struct {
 	box    outbox
 
 	// The consumer's own, used in Recv only.
-	out    []Response
-	taking []entry // taken from the outbox, not handed out yet
-	at     place   // in taking
+	out     []Response
+	taking  []entry // taken from the outbox, not handed out yet
+	takenAt int64   // place of the first of them, in outbox.taken numbering
+	at      place   // in taking
 
 	// Guarded by shard.mu.
 	watches map[int64]*watcher
@@ -83,8 +84,11 @@ func (s *Stream) Watch(r Request) (id int64, err error) {
 	if w.progress {
 		sh.progress[w] = current
 	}
+	if bar, owed := sh.owed[s]; owed {
+		sh.owed[s] = max(bar, current) // never below the Created of a watch it speaks for
+	}
 	s.box.tell(created)
-	sh.placeLocked(w, s, next)
+	sh.placeLocked(w, s, next, r.StartRevision > current)
 	if !w.caughtUp && (w.seat == nil || w.seat.state == Synced) {
 		sh.marks = append(sh.marks, w)
 	}
@@ -195,8 +199,8 @@ func (s *Stream) Recv(ctx context.Context) ([]Response, error) {
 			s.taking = nil
 		}
 		s.at = place{}
-		queue, victims, err := s.box.take(s.taking[:0])
-		s.taking = queue
+		queue, at, victims, err := s.box.take(s.taking[:0])
+		s.taking, s.takenAt = queue, at
 		switch {
 		case err != nil:
 			return nil, err
@@ -241,7 +245,7 @@ func (sh *shard) exhausted(s *Stream) error {
 func (sh *shard) waitingOf(s *Stream) int {
 	n := 0
 	for _, f := range sh.waiting {
-		if f.stream == s && !f.w.dead.Load() {
+		if f.stream == s && !f.w.dead() {
 			n++
 		}
 	}
@@ -264,7 +268,7 @@ func (s *Stream) expand() {
 func (s *Stream) expandMembers(e *entry) {
 	for ; s.at.member < len(e.members); s.at.member++ {
 		w := e.members[s.at.member]
-		if w.dead.Load() {
+		if end := w.ended.Load(); end != 0 && s.takenAt+int64(s.at.entry) >= end {
 			s.at.run = 0
 			continue
 		}

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -48,9 +50,7 @@ type world struct {
 	store   *mvcc.Store
 	hub     *watch.Hub
 	history *watchtest.History
-	writing sync.WaitGroup
-	reading sync.WaitGroup
-	written chan struct{} // closed when the writers are done
+	writing context.Context // ends when the writers are done
 }
 
 func newWorld(t *testing.T, sc mvcc.Config, hc watch.Config) *world {
@@ -61,26 +61,24 @@ func newWorld(t *testing.T, sc mvcc.Config, hc watch.Config) *world {
 	hub, err := watch.NewHub(store, hc)
 	require.NoError(t, err)
 	return &world{
-		t: t, engine: engine, store: store, hub: hub, written: make(chan struct{}),
+		t: t, engine: engine, store: store, hub: hub,
 		history: watchtest.NewHistory(watchtest.HistoryConfig{}),
 	}
 }
 
 func (w *world) run(streams, writers, commits int) {
+	var writing, reading sync.WaitGroup
+	var written context.CancelFunc
+	w.writing, written = context.WithCancel(context.Background())
 	for i := range streams {
-		w.reading.Go(func() { w.consume(uint64(i)) })
+		reading.Go(func() { w.consume(uint64(i)) })
 	}
 	for i := range writers {
-		w.writing.Go(func() { w.write(rand.New(rand.NewPCG(1, uint64(i))), commits) })
+		writing.Go(func() { w.write(rand.New(rand.NewPCG(1, uint64(i))), commits) })
 	}
-	w.writing.Wait()
-	for range 8 { // beyond the start of every watch that was made for later
-		rev, err := w.store.Put(context.Background(), []byte("last"), nil)
-		require.NoError(w.t, err)
-		require.NoError(w.t, w.history.Put(rev, []byte("last"), nil))
-	}
-	close(w.written)
-	w.reading.Wait()
+	writing.Wait()
+	written()
+	reading.Wait()
 }
 
 func (w *world) close() {
@@ -158,57 +156,80 @@ func (w *world) consume(seed uint64) {
 	}
 	defer s.Close()
 	check := watchtest.NewStream(w.history, 8)
-	open := map[int64]bool{}
-	ctx := context.Background()
-	for last := int64(0); last == 0 || last < w.store.Rev(); {
+	open := map[int64]int64{} // id -> start revision
+	for w.writing.Err() == nil {
 		switch {
-		case last == 0 && r.IntN(3) == 0:
+		case len(open) == 0 || r.IntN(3) == 0:
 			w.create(r, s, check, open)
-		case last == 0 && r.IntN(6) == 0:
+		case r.IntN(6) == 0:
 			cancelOne(w.t, s, check, open)
 		}
-		select {
-		case <-w.written:
-			if !w.askProgress(r, s, check, open) {
-				return
-			}
-			last = 1
-		default:
-			if len(open) == 0 {
-				continue
-			}
-		}
-		for answered := false; !answered; answered = answered || last == 0 {
-			rs, err := s.Recv(ctx)
-			if !assert.NoError(w.t, err) || !assert.NoError(w.t, check.Deliver(rs)) {
-				return
-			}
-			for i := range rs {
-				if rs[i].Canceled {
-					delete(open, rs[i].WatchID)
-				}
-				if rs[i].WatchID == watch.NoWatch && rs[i].Progress() {
-					answered, last = true, rs[i].Revision
-				}
-			}
-			if last != 0 && len(open) == 0 {
-				return
-			}
+		if _, ok := w.recv(w.writing, s, check, open); !ok {
+			return
 		}
 	}
-	assert.NoError(w.t, check.Finish(w.store.Rev()))
+	if !w.askProgress(r, s, check, open) {
+		return
+	}
+	// A bound, so that what never comes is a failure that tells its state.
+	bounded, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	for answered := false; !answered && len(open) > 0; {
+		var ok bool
+		if answered, ok = w.recv(bounded, s, check, open); !ok {
+			return
+		}
+		if bounded.Err() != nil {
+			w.t.Errorf("stream %d: progress never came: open %v\n%+v\n%+v", seed, open, w.hub.Stats(), w.hub.Watches())
+			return
+		}
+	}
+	if !w.t.Failed() {
+		assert.NoError(w.t, check.Finish(w.store.Rev()))
+	}
+}
+
+// recv takes and checks what is there; answered tells that it held the
+// notification that was requested.
+func (w *world) recv(ctx context.Context, s *watch.Stream, check *watchtest.Stream, open map[int64]int64) (answered, ok bool) {
+	rs, err := s.Recv(ctx)
+	if err != nil && ctx.Err() != nil {
+		return false, true
+	}
+	if !assert.NoError(w.t, err) {
+		return false, false
+	}
+	if err := check.Deliver(rs); err != nil {
+		var b *watchtest.Broken
+		if errors.As(err, &b) {
+			w.t.Log(strings.Join(b.Record, "\n"))
+		}
+		w.t.Error(err)
+		return false, false
+	}
+	for i := range rs {
+		if rs[i].Canceled {
+			delete(open, rs[i].WatchID)
+		}
+		answered = answered || rs[i].WatchID == watch.NoWatch && rs[i].Progress()
+	}
+	return answered, true
 }
 
 // askProgress requests the notification that tells that all is delivered.
-func (w *world) askProgress(r *rand.Rand, s *watch.Stream, check *watchtest.Stream, open map[int64]bool) bool {
-	if len(open) == 0 {
-		w.create(r, s, check, open)
+func (w *world) askProgress(r *rand.Rand, s *watch.Stream, check *watchtest.Stream, open map[int64]int64) bool {
+	w.create(r, s, check, open)
+	for id, start := range open {
+		if start > w.store.Rev() { // nothing will be written any more
+			check.CancelAsked(id)
+			assert.NoError(w.t, s.Cancel(id))
+		}
 	}
 	check.ProgressAsked(w.store.Rev())
 	return assert.NoError(w.t, s.RequestProgress())
 }
 
-func (w *world) create(r *rand.Rand, s *watch.Stream, check *watchtest.Stream, open map[int64]bool) {
+func (w *world) create(r *rand.Rand, s *watch.Stream, check *watchtest.Stream, open map[int64]int64) {
 	req := watch.Request{Key: key(r), PrevKV: r.IntN(3) == 0, NoPut: r.IntN(8) == 0, NoDelete: r.IntN(8) == 0}
 	switch r.IntN(3) {
 	case 0:
@@ -221,7 +242,7 @@ func (w *world) create(r *rand.Rand, s *watch.Stream, check *watchtest.Stream, o
 	}
 	switch now := w.store.Rev(); r.IntN(4) {
 	case 0:
-		req.StartRevision = now + r.Int64N(5)
+		req.StartRevision = now + r.Int64N(5) // later, perhaps
 	case 1:
 		req.StartRevision = max(1, now-r.Int64N(300))
 	case 2:
@@ -231,12 +252,12 @@ func (w *world) create(r *rand.Rand, s *watch.Stream, check *watchtest.Stream, o
 	if !assert.NoError(w.t, err) {
 		return
 	}
-	open[id] = true
+	open[id] = req.StartRevision
 	_, err = check.Expect(id, req, nil)
 	assert.NoError(w.t, err)
 }
 
-func cancelOne(t *testing.T, s *watch.Stream, check *watchtest.Stream, open map[int64]bool) {
+func cancelOne(t *testing.T, s *watch.Stream, check *watchtest.Stream, open map[int64]int64) {
 	for id := range open {
 		check.CancelAsked(id)
 		if err := s.Cancel(id); err != nil {

@@ -2,7 +2,7 @@ package watch
 
 import "sync/atomic"
 
-// watcher is one watch. All fields but dead are guarded by the shard's lock
+// watcher is one watch. All fields but ended are guarded by the shard's lock
 // or never change.
 type watcher struct {
 	id      int64
@@ -13,8 +13,14 @@ type watcher struct {
 
 	caughtUp bool
 	progress bool
-	dead     atomic.Bool // cancelled; read by Recv without the lock
+
+	// ended is the place in the outbox, in outbox.taken numbering, behind
+	// which nothing is the watch's any more; 0 while it is open. Recv reads it
+	// without the lock.
+	ended atomic.Int64
 }
+
+func (w *watcher) dead() bool { return w.ended.Load() != 0 }
 
 // seat is the watchers of one group on one stream that stand at the same
 // place: one offer serves them all. A synced seat has been offered everything
@@ -73,7 +79,7 @@ func (st *seat) drop() {
 	}
 	alive := make([]*watcher, 0, len(st.members)-st.dead)
 	for _, w := range st.members {
-		if !w.dead.Load() {
+		if !w.dead() {
 			alive = append(alive, w)
 		}
 	}
@@ -83,7 +89,7 @@ func (st *seat) drop() {
 // take moves the members of another seat of the same group and stream here.
 func (st *seat) take(from *seat) {
 	for _, w := range from.members {
-		if !w.dead.Load() {
+		if !w.dead() {
 			w.seat = st
 			st.members = append(st.members, w)
 		}
