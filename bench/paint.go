@@ -24,7 +24,6 @@ func (p paint) as(s, code string) string {
 func (p paint) red(s string) string    { return p.as(s, "31") }
 func (p paint) green(s string) string  { return p.as(s, "32") }
 func (p paint) yellow(s string) string { return p.as(s, "33") }
-func (p paint) dim(s string) string    { return p.as(s, "2") }
 
 // columns lays rows out: the first column to the left, the others to the
 // right, two spaces or more between them, no space at the end of a line.

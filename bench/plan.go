@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/watchkv/watchkv/bench/figure"
@@ -157,7 +158,37 @@ func (s Settings) Plan() (Plan, error) {
 			p.Scenarios = append(p.Scenarios, sc)
 		}
 	}
-	return p, nil
+	return p, s.useless(p)
+}
+
+// useless refuses a setting that none of the scenarios has a use for: leaving
+// it unsaid would let people believe that it did something.
+func (s Settings) useless(p Plan) error {
+	var timed, filled bool
+	for _, sc := range p.Scenarios {
+		timed, filled = timed || sc.Duration > 0, filled || sc.History > 0
+	}
+	name := strings.Join(s.Scenarios, ", ")
+	switch {
+	case !timed && s.Duration != 0:
+		return &SettingError{"duration", s.Duration.String(), name + " takes until all are synced; leave it out"}
+	case !timed && s.Warmup != nil:
+		return &SettingError{"warmup", s.Warmup.String(), name + " has no warm-up; leave it out"}
+	case !timed && (s.Rate != 0 || s.FullSpeed):
+		return &SettingError{"rate", rateName(s), name + " puts nothing while it measures; leave it out"}
+	case !timed && s.Writers != 0:
+		return &SettingError{"writers", figure.Count(int64(s.Writers)), name + " puts nothing while it measures; leave it out"}
+	case !filled && s.History != 0:
+		return &SettingError{"history", figure.Count(s.History), "no history is read in " + name + "; leave it out"}
+	}
+	return nil
+}
+
+func rateName(s Settings) string {
+	if s.FullSpeed {
+		return "max"
+	}
+	return figure.Rate(s.Rate)
 }
 
 // base fills in what all scenarios share.

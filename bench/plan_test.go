@@ -75,7 +75,7 @@ func TestPlanAsAsked(t *testing.T) {
 }
 
 func TestPlanRefuses(t *testing.T) {
-	tooLong, negative, huge := 2*time.Hour, -time.Second, 1<<20+1
+	tooLong, negative, short, huge := 2*time.Hour, -time.Second, time.Second, 1<<20+1
 	for name, s := range map[string]bench.Settings{
 		"watchers":   {Watchers: 20_000_000},
 		"streams":    {Scenarios: []string{bench.Notify}, Watchers: 5, Streams: 6},
@@ -96,6 +96,22 @@ func TestPlanRefuses(t *testing.T) {
 			assert.Equal(t, name, wrong.Setting)
 			assert.NotEmpty(t, wrong.Problem)
 		}
+	}
+	for name, s := range map[string]bench.Settings{
+		"duration": {Scenarios: []string{bench.CatchUp}, Duration: time.Second},
+		"rate":     {Scenarios: []string{bench.CatchUp}, FullSpeed: true},
+		"warmup":   {Scenarios: []string{bench.CatchUp}, Warmup: &short},
+		"writers":  {Scenarios: []string{bench.CatchUp}, Writers: 3},
+		"history":  {Scenarios: []string{bench.Notify, bench.Slow}, History: 3},
+	} {
+		_, err := s.Plan()
+		var useless *bench.SettingError
+		if assert.ErrorAs(t, err, &useless, name) {
+			assert.Equal(t, name, useless.Setting)
+		}
+		s.Scenarios = []string{bench.CatchUp, bench.Slow}
+		_, err = s.Plan()
+		assert.NoError(t, err, "one of the scenarios has a use for %s", name)
 	}
 	_, err := bench.Settings{Warmup: &negative}.Plan()
 	assert.Error(t, err)

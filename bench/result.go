@@ -147,8 +147,14 @@ func (res *Result) WriteJSON(w io.Writer) error {
 }
 
 // WriteFile writes the result beside path and renames it, so that the file is
-// whole or absent.
+// whole or absent. What is no regular file, such as a pipe, is written to.
 func (res *Result) WriteFile(path string) (err error) {
+	if real, linkErr := filepath.EvalSymlinks(path); linkErr == nil {
+		path = real
+	}
+	if info, statErr := os.Stat(path); statErr == nil && !info.Mode().IsRegular() {
+		return res.writeTo(path)
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return fmt.Errorf("bench: write result: %w", err)
@@ -165,6 +171,14 @@ func (res *Result) WriteFile(path string) (err error) {
 		return fmt.Errorf("bench: write result: %w", err)
 	}
 	return nil
+}
+
+func (res *Result) writeTo(path string) error {
+	f, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("bench: write result: %w", err)
+	}
+	return errors.Join(res.WriteJSON(f), f.Close())
 }
 
 // ReadResult reads what WriteJSON wrote.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/watchkv/watchkv/bench/figure"
 	"github.com/watchkv/watchkv/watch/watchtest"
 )
 
@@ -79,7 +80,7 @@ func (r *runner) all(ctx context.Context) error {
 				r.cutShort(&run, time.Since(began), rep, i)
 				return nil
 			case err != nil:
-				return fmt.Errorf("%s into %s: %w", time.Since(began).Round(time.Second/10), r.plan.Scenarios[i].Title(), err)
+				return fmt.Errorf("%s into %s: %w", figure.Short(time.Since(began).Round(100*time.Millisecond)), r.plan.Scenarios[i].Title(), err)
 			}
 			r.result.Runs = append(r.result.Runs, run)
 		}

@@ -175,15 +175,6 @@ func versionLine() string {
 	return line + "   " + made.Go
 }
 
-// parsed reads one flag's text, or says which flag is wrong and how.
-func parsed[T any](flag, text string, parse func(string) (T, error)) (T, error) {
-	v, err := parse(text)
-	if err != nil {
-		return v, misused("--%s %q: %v", flag, text, err)
-	}
-	return v, nil
-}
-
 // positive reads a count of at least 1.
 func positive(text string) (int64, error) {
 	n, err := figure.ParseCount(text)

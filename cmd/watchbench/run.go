@@ -135,7 +135,15 @@ func (p place) remove() error {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	return os.RemoveAll(p.dir)
+	err := os.RemoveAll(p.dir)
+	// A store that is still being written may make a file meanwhile.
+	for range 3 {
+		if err == nil {
+			break
+		}
+		err = os.RemoveAll(p.dir)
+	}
+	return err
 }
 
 // stoppable is a context that the first Ctrl-C ends; the second ends the
@@ -225,6 +233,10 @@ func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
 		return err
 	}
 	switch {
+	case measureErr != nil && len(res.Runs) > 0 && r.flags.json != "":
+		var exit *exitError
+		errors.As(r.cause(measureErr), &exit)
+		return unmeasured("%s; %s keeps %d of %d scenarios, marked incomplete", exit.text, r.flags.json, len(res.Runs), len(r.plan.Scenarios)*r.plan.Count)
 	case measureErr != nil:
 		return r.cause(measureErr)
 	case res.Broken != nil:

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"path/filepath"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/watchkv/watchkv/backend/engines"
+	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/watch"
+)
+
+// spoiledKind is a real store whose streams change what they hand out.
+type spoiledKind struct {
+	bench.Kind
+	change func([]watch.Response) []watch.Response
+}
+
+func (k spoiledKind) Open(dir string) (bench.Target, error) {
+	t, err := k.Kind.Open(dir)
+	return spoiledTarget{t, k.change}, err
+}
+
+type spoiledTarget struct {
+	bench.Target
+	change func([]watch.Response) []watch.Response
+}
+
+func (t spoiledTarget) NewStream(name string) (bench.Stream, error) {
+	s, err := t.Target.NewStream(name)
+	return spoiledStream{s, t.change}, err
+}
+
+type spoiledStream struct {
+	bench.Stream
+	change func([]watch.Response) []watch.Response
+}
+
+func (s spoiledStream) Recv(ctx context.Context) ([]watch.Response, error) {
+	for {
+		responses, err := s.Stream.Recv(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if responses = s.change(responses); len(responses) > 0 {
+			return responses, nil
+		}
+	}
+}
+
+// A store that drops, doubles or reorders one event is found out: the record
+// takes the place of all figures, the exit code is 1.
+func TestBrokenPromiseReplacesFigures(t *testing.T) {
+	driver, ok := engines.Lookup("mem")
+	require.True(t, ok)
+	none := time.Duration(0)
+	plan, err := bench.Settings{Scenarios: []string{bench.Notify}, Shape: bench.Prefix, Watchers: 4, Streams: 1, Rate: 300, Duration: 500 * time.Millisecond, Warmup: &none, Seed: 7}.Plan()
+	require.NoError(t, err)
+
+	for name, c := range map[string]struct {
+		rules  []string
+		change func(rs []watch.Response, i int) []watch.Response
+	}{
+		"dropped":   {[]string{"G3"}, func(rs []watch.Response, i int) []watch.Response { return append(rs[:i:i], rs[i+1:]...) }},
+		"doubled":   {[]string{"G2"}, func(rs []watch.Response, i int) []watch.Response { return append(rs[:i+1:i+1], rs[i:]...) }},
+		"reordered": {[]string{"G1", "G3"}, nil}, // one response held back until after the next of its watch
+	} {
+		t.Run(name, func(t *testing.T) {
+			var seen atomic.Int64
+			var held *watch.Response
+			change := func(rs []watch.Response) []watch.Response {
+				for i := range rs {
+					r := rs[i]
+					if len(r.Events) == 0 {
+						continue
+					}
+					n := seen.Add(1)
+					switch {
+					case c.change != nil && n == 50:
+						return c.change(rs, i)
+					case c.change == nil && n == 50:
+						held = &r
+						return append(rs[:i:i], rs[i+1:]...)
+					case held != nil && n > 50 && r.WatchID == held.WatchID:
+						late := *held
+						held = nil
+						return append(append(rs[:i+1:i+1], late), rs[i+1:]...)
+					}
+				}
+				return rs
+			}
+			res, err := bench.Measure(t.Context(), plan, bench.Options{
+				Kind: spoiledKind{bench.Embedded{Driver: driver}, change}, Dir: t.TempDir(),
+			})
+			require.NoError(t, err)
+			require.NotNil(t, res.Broken)
+			assert.Contains(t, c.rules, res.Broken.Rule, res.Broken.Detail)
+
+			var out, stderr bytes.Buffer
+			json := filepath.Join(t.TempDir(), "out.json")
+			r := &runCommand{
+				term: &terminal{out: &out, err: &stderr, rawOut: &out}, plan: plan,
+				args: []string{"watchbench", "run", "-b", "mem"}, flags: runFlags{json: json, color: "never"},
+			}
+			end := r.conclude(res, nil)
+			var exit *exitError
+			require.ErrorAs(t, end, &exit)
+			assert.Equal(t, exitBroken, exit.code)
+			assert.Regexp(t, `(?m)^BROKEN  G[123] `, out.String())
+			assert.Contains(t, out.String(), "   > ")
+			assert.Contains(t, out.String(), "again      watchbench run -b mem --seed 7")
+			assert.Contains(t, out.String(), "No figures are shown for a run that broke a promise.")
+			assert.NotRegexp(t, `NOTIFY|p99|puts/s|CPU`, out.String())
+			assert.FileExists(t, json)
+		})
+	}
+}
