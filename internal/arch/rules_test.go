@@ -69,7 +69,6 @@ var rules = []rule{
 		libs: []string{"github.com/jedib0t/go-pretty/v6/", "golang.org/x/term"},
 	},
 	{pkg: "examples"},
-	{pkg: "examples", isTest: true},
 	{pkg: "examples/embed-bolt", ours: []string{"backend", "backend/bolt", "mvcc", "watch"}},
 	{pkg: "examples/embed-pebble", ours: []string{"backend", "backend/pebble", "mvcc", "watch"}},
 	{pkg: "examples/embed-badger", ours: []string{"backend", "backend/badger", "mvcc", "watch"}},
