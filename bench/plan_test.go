@@ -29,7 +29,8 @@ func TestPlanShortForm(t *testing.T) {
 	}
 	assert.Less(t, sum, 45*time.Second)
 	assert.Equal(t, int64(20_000), plan.Scenarios[3].History)
-	assert.Equal(t, 5, plan.Scenarios[5].StalledStreams)
+	assert.Equal(t, 2, plan.Scenarios[5].StalledStreams)
+	assert.Equal(t, 20, plan.Scenarios[5].Streams)
 	assert.Equal(t, 4*time.Second, plan.Scenarios[5].Stall)
 }
 

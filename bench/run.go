@@ -176,6 +176,11 @@ func FolderOf(p Plan, rep, i int) string {
 	return name
 }
 
+// checkedWindow bounds, in events, what the checker remembers where nobody
+// reads history: 160 MiB, and minutes at full speed. A watch that falls
+// further behind is checked by what its responses show alone.
+const checkedWindow = 4 << 20
+
 func newSession(ctx context.Context, plan Plan, sc Scenario, target Target, recording *Recording) (*session, error) {
 	rev, err := target.Rev(ctx)
 	if err != nil {
@@ -189,7 +194,11 @@ func newSession(ctx context.Context, plan Plan, sc Scenario, target Target, reco
 		s.work, s.history = recording.workload(), recording.history
 	} else {
 		s.work = newWorkload(plan.Seed, sc)
-		s.history = watchtest.NewHistory(watchtest.HistoryConfig{After: rev, LengthOnly: true})
+		cfg := watchtest.HistoryConfig{After: rev, LengthOnly: true}
+		if sc.History == 0 {
+			cfg.Window = checkedWindow
+		}
+		s.history = watchtest.NewHistory(cfg)
 	}
 	s.rev.Store(rev)
 	s.ctx, s.cancel = context.WithCancelCause(ctx)

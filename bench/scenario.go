@@ -33,6 +33,9 @@ var scenarioKinds = map[string]scenarioKind{
 		shapes: func(asked Shape) []Shape { return shapesOr(asked, OneKey)[:1] },
 		fill: func(sc *Scenario, s Settings, short bool) {
 			s.spread(sc)
+			if s.Streams == 0 {
+				sc.Streams = min(sc.Streams, max(1, sc.Watchers/slowWatchesPerStream))
+			}
 			s.live(sc)
 			s.long(sc, short)
 			sc.StalledStreams = max(1, sc.Streams/10)
@@ -50,6 +53,11 @@ var scenarioKinds = map[string]scenarioKind{
 		},
 	},
 }
+
+// slowWatchesPerStream gives the streams of slow more watches than an outbox
+// holds hand-overs: queued events of one watch are one hand-over, so an outbox
+// with room for every watch of its stream would not fill while it stalls.
+const slowWatchesPerStream = 250
 
 // ScenarioNames lists the scenarios in the order a run takes them.
 func ScenarioNames() []string { return []string{Notify, CatchUp, Slow, Interference} }

@@ -160,6 +160,9 @@ func (r *report) slow(row row) {
 	if v, ok := run.metric("victims_per_s"); ok && v > 0 {
 		victims += fmt.Sprintf("   %s/s while stalled, %s of offers", figure.Rate(v), r.ratio(run, "victims_ratio"))
 	}
+	if v, ok := run.metric("victims"); ok && v == 0 {
+		victims += ": no outbox filled; fewer --streams or larger --value-size do"
+	}
 	bound := int64(row.sc.Streams) * r.res.Target.OutboxBytes
 	recovery := r.time(run, "slow.recovery_ns")
 	if _, ok := run.metric("slow.recovery_ns"); ok {

@@ -122,6 +122,9 @@ func differences(p bench.Plan) (parts []string) {
 		if sc.Watchers != first.Watchers {
 			differs = append(differs, figure.Count(int64(sc.Watchers))+" watchers")
 		}
+		if sc.Streams != first.Streams {
+			differs = append(differs, fmt.Sprintf("%d streams", sc.Streams))
+		}
 		if sc.RatePerS != first.RatePerS && sc.RatePerS > 0 {
 			differs = append(differs, figure.Rate(sc.RatePerS)+" puts/s")
 		}
