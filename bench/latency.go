@@ -128,7 +128,7 @@ func (l *lane) recordAckToEventLocked(v time.Duration, n int64) {
 }
 
 // put counts one answered put: due and acked are moments, late how long after
-// its due time the generator began it, or negative if all writers were busy.
+// its due time the generator began it, or one of the values that are no delay.
 func (r *recorder) put(l *lane, due, acked, late int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -139,8 +139,11 @@ func (r *recorder) put(l *lane, due, acked, late int64) {
 	if measured {
 		l.record(&l.put[phase], time.Duration(acked-due), 1)
 	}
-	if late < 0 {
+	switch late {
+	case lateBusy:
 		l.backlogged++
+		return
+	case lateUnknown:
 		return
 	}
 	l.record(&l.second.late, time.Duration(late), 1)

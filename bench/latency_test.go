@@ -51,7 +51,7 @@ func TestRecorderPut(t *testing.T) {
 	l := r.lane(0)
 	r.put(l, 50, 150, 10)  // due in the warm-up, answered in phase 1
 	r.put(l, 150, 250, 20) // due in phase 1, answered in phase 2
-	r.put(l, 160, 170, -1) // no writer was free
+	r.put(l, 160, 170, lateBusy)
 	put := r.merged(func(l *lane) *hdrhistogram.Histogram { return l.put[1] })
 	assert.Equal(t, int64(2), put.TotalCount())
 	assert.Equal(t, int64(100), put.Max())

@@ -23,6 +23,12 @@ type load struct {
 	stop    func() // ends the metronome
 }
 
+// Values of a put's delay by the generator that are none.
+const (
+	lateBusy    = -1 // all writers were waiting for the target
+	lateUnknown = -2 // at full speed no put is due before it begins
+)
+
 // startLoad begins to put at once. The writers share one schedule: whoever is
 // free takes the next put and waits for its time, so a slow put holds up no
 // other while there are writers left.
@@ -81,12 +87,12 @@ func (l *load) write(ctx context.Context, lane *lane) error {
 }
 
 // await waits until put n is due. late is how long after that it returned, or
-// -1 if the time had passed before a writer was free for it: that delay is the
-// target's. ok is false once the load is over.
+// lateBusy if the time had passed before a writer was free for it: that delay
+// is the target's. ok is false once the load is over.
 func (l *load) await(ctx context.Context, timer *time.Timer, n int64) (due, late int64, ok bool) {
 	now := l.session.clock.now()
 	if l.session.sc.FullSpeed {
-		return now, 0, now < l.until && ctx.Err() == nil
+		return now, lateUnknown, now < l.until && ctx.Err() == nil
 	}
 	due = l.start + int64(l.pacer.Due(n))
 	// What is due and was not begun in time is not put at all: a target far
@@ -95,7 +101,7 @@ func (l *load) await(ctx context.Context, timer *time.Timer, n int64) (due, late
 		return 0, 0, false
 	}
 	if now >= due {
-		return due, -1, true
+		return due, lateBusy, true
 	}
 	timer.Reset(time.Duration(due - now))
 	select {

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/HdrHistogram/hdrhistogram-go"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -80,8 +81,15 @@ func TestFiguresOfNotify(t *testing.T) {
 
 	prefix := res.Runs[1]
 	assert.Equal(t, "notify/prefix", prefix.Scenario)
-	assert.InDelta(t, 20, prefix.Metrics["notify.events_per_s"]/prefix.Metrics["put.rate_per_s"], 3,
-		"each put is an event for each of 20 watchers")
+	puts, events := decode(t, prefix.Histograms["put_ns"]), decode(t, prefix.Histograms["notify_ns"])
+	assert.Equal(t, 20*puts.TotalCount(), events.TotalCount(), "each put is an event for each of 20 watchers")
+}
+
+func decode(t *testing.T, h bench.Histogram) *hdrhistogram.Histogram {
+	t.Helper()
+	back, err := hdrhistogram.Decode([]byte(h.HDR))
+	require.NoError(t, err)
+	return back
 }
 
 // Values without room for the time are timed by their revision.
@@ -176,6 +184,6 @@ func TestCutShort(t *testing.T) {
 	assert.Equal(t, []string{"notify/prefix", "notify/ranges", "slow"}, res.CutShort.NotRun)
 	require.Len(t, res.Runs, 1)
 	assert.True(t, res.Runs[0].CutShort)
-	assert.Greater(t, res.Runs[0].Metrics["put.rate_per_s"], 100.0)
+	assert.Greater(t, res.Runs[0].Metrics["put.rate_per_s"], 0.0)
 	assert.False(t, res.Complete)
 }
