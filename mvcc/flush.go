@@ -101,8 +101,10 @@ func (s *Store) runFlusher(ctx context.Context) {
 			return
 		}
 		start := time.Now()
-		// A failure is kept in the store and told to every writer.
-		_ = s.flush(s.visible.Load())
+		if err := s.flush(s.visible.Load()); err != nil {
+			// Every later writer is told too, but there may be none.
+			s.cfg.Logger.Error("making revisions durable", "error", err)
+		}
 		lead = time.Since(start)
 	}
 }

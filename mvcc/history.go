@@ -41,6 +41,9 @@ func (s *Store) History(ctx context.Context, q HistoryQuery) (Chunk, error) {
 		return Chunk{Next: q.From}, nil
 	}
 	r := historyReader{ctx: ctx, q: q, last: last}
+	if n := q.expected(last); n > 0 {
+		r.chunk.Events = make([]Event, 0, n)
+	}
 	start := time.Now()
 	err = view.Scan(backend.SpaceKey, firstKeyOf(q.From), firstKeyOf(last+1), r.visit)
 	if err == nil {
@@ -54,6 +57,24 @@ func (s *Store) History(ctx context.Context, q HistoryQuery) (Chunk, error) {
 		r.chunk.Next = last + 1
 	}
 	return r.chunk, nil
+}
+
+// maxExpected bounds what is allocated before anything was read.
+const maxExpected = 4096
+
+// expected is how many events a chunk that ends at last or at a bound of the
+// query will hold, at one a revision; 0 if that cannot be said.
+func (q *HistoryQuery) expected(last int64) int {
+	if q.Match != nil || q.MaxEvents <= 0 && q.MaxScan <= 0 {
+		return 0
+	}
+	n := maxExpected
+	for _, bound := range [2]int{q.MaxEvents, q.MaxScan} {
+		if bound > 0 {
+			n = min(n, bound)
+		}
+	}
+	return int(min(int64(n), last-max(q.From, 1)+1))
 }
 
 // historyReader fills one chunk.

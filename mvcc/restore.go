@@ -98,6 +98,8 @@ func (s *Store) begin(meta metaState, last int64) error {
 	}
 	gaps := meta.gaps
 	if meta.ceiling > end {
+		s.cfg.Logger.Warn("the store was not closed: what was shown and not durable yet is lost",
+			"last durable revision", end, "going on after", meta.ceiling)
 		gaps = append(gaps, gap{tail: end, ceiling: meta.ceiling})
 		end = meta.ceiling
 	}
@@ -151,6 +153,7 @@ func (s *Store) startBackground(meta metaState) {
 	}
 	if meta.scheduled > meta.finished {
 		<-s.compacting
+		s.cfg.Logger.Info("going on with an interrupted compaction", "revision", meta.scheduled)
 		s.background.run(func(ctx context.Context) { s.finishCompaction(ctx, meta.scheduled) })
 	}
 	if s.relaxed() {

@@ -21,9 +21,9 @@ type Stats struct {
 	RecentRevisions int64
 	PendingBytes    int64 // visible and not durable yet; 0 in Sync
 
-	Groups int64 // group commits acknowledged
-	Puts   int64 // puts and deletes in them
-	Txns   int64 // transactions in them that made a revision
+	Groups int64 // group commits; none in Relaxed
+	Puts   int64 // events staged
+	Txns   int64 // transactions that made a revision
 
 	Applies      int64 // batches given to the engine
 	ApplyTime    time.Duration

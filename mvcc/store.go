@@ -106,9 +106,7 @@ func (f *failure) err() error {
 // fail ends writing for good. The first cause is kept.
 func (s *Store) fail(cause error) error {
 	f := &failure{first: s.applied.Load() + 1, cause: cause}
-	if s.failure.CompareAndSwap(nil, f) {
-		s.cfg.Logger.Error("writing has ended", "first revision not durable", f.first, "cause", cause)
-	}
+	s.failure.CompareAndSwap(nil, f)
 	s.shown.wake()
 	s.room.wake()
 	return s.failure.Load().err()
