@@ -80,7 +80,7 @@ func putBack(ctx context.Context, path string, r io.Reader) error {
 // Reclaim copies the live data into a new file, renames it over the old one
 // and goes on with it. Apply waits meanwhile; views go on, and at the end
 // Reclaim waits for those that still read the old file. ctx counts until the
-// rename. On failure the engine goes on with the file it had.
+// rename. On failure up to there the engine goes on with the file it had.
 func (e *engine) Reclaim(ctx context.Context) error {
 	if err := e.gate.Enter(); err != nil {
 		return fmt.Errorf("bolt: reclaim: %w", err)
@@ -96,14 +96,18 @@ func (e *engine) Reclaim(ctx context.Context) error {
 	defer e.copying.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	old := e.db.Load()
-	compact, err := e.copyLive(ctx, old)
+	old := e.current.Load()
+	compact, err := e.copyLive(ctx, old.db)
 	if err != nil {
 		return fmt.Errorf("bolt: reclaim %s: %w", e.file, err)
 	}
-	e.db.Store(compact)
+	e.current.Store(&handle{db: compact}) // before the old one turns views away
+	if err := backend.SyncDir(filepath.Dir(e.file)); err != nil {
+		// A power loss may bring the old file back, without what comes now.
+		e.stopped = fmt.Errorf("reclaim could not make the new file's name durable: %w", err)
+	}
 	err = compact.View(func(tx *bbolt.Tx) error { e.noteInUse(tx); return nil })
-	if err := errors.Join(err, old.Close()); err != nil { // waits for its views
+	if err := errors.Join(e.stopped, err, old.views.Close(), old.db.Close()); err != nil {
 		return fmt.Errorf("bolt: reclaim %s: leave the old file: %w", e.file, err)
 	}
 	return nil
@@ -132,10 +136,7 @@ func (e *engine) copyLive(ctx context.Context, old *bbolt.DB) (_ *bbolt.DB, err 
 	if err := errors.Join(compact.Sync(), ctx.Err()); err != nil {
 		return nil, err
 	}
-	if err := os.Rename(path, e.file); err != nil {
-		return nil, err
-	}
-	return compact, backend.SyncDir(filepath.Dir(e.file))
+	return compact, os.Rename(path, e.file)
 }
 
 func copyAll(dst, src *bbolt.DB) (err error) {
@@ -151,7 +152,7 @@ func (e *engine) Verify(ctx context.Context) (backend.VerifyReport, error) {
 	defer e.gate.Leave()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	db := e.db.Load()
+	db := e.current.Load().db
 	if e.readOnly {
 		// bbolt's check loads the free list into the handle it is given, which
 		// views of that handle do not expect, and walks all pages for that.

@@ -103,7 +103,7 @@ func Open(path string, o backend.Options) (backend.Engine, error) {
 	for _, info := range spaces {
 		e.buckets[info.Space] = []byte(info.Name)
 	}
-	e.db.Store(db)
+	e.current.Store(&handle{db: db})
 	if err := e.prepare(); err != nil {
 		return nil, fmt.Errorf("bolt: open %s: %w", file, errors.Join(err, db.Close()))
 	}
@@ -115,7 +115,7 @@ func locate(path string, readOnly bool) (string, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.Mode().IsRegular():
-		return path, nil
+		return filepath.EvalSymlinks(path) // Reclaim would replace the link
 	case err == nil && !info.IsDir():
 		return "", fmt.Errorf("neither a file nor a directory but %s", info.Mode().Type())
 	case err != nil && !errors.Is(err, fs.ErrNotExist):
@@ -216,6 +216,15 @@ func samePlace(opened *os.File, path string) error {
 	return nil
 }
 
+// handle is an open file and the views that read it. A view enters before it
+// asks bbolt for anything: bbolt's Close takes the lock that a beginning view
+// needs and then waits for the views that have begun, so Reclaim calls it
+// when there are none and none can come.
+type handle struct {
+	db    *bbolt.DB
+	views backend.Gate
+}
+
 type engine struct {
 	file     string // all set by Open, never changed
 	readOnly bool
@@ -227,12 +236,12 @@ type engine struct {
 	views atomic.Int64
 	inUse atomic.Int64 // bytes in pages that hold data, -1 unknown
 
-	// db is replaced by Reclaim alone, under mu. Views load it; one that
-	// meets the old one closed loads again.
-	db atomic.Pointer[bbolt.DB]
+	// current is replaced by Reclaim alone, under mu.
+	current atomic.Pointer[handle]
 
 	copying sync.Mutex // one Backup or Reclaim at a time; before mu
-	mu      sync.Mutex // one Apply, Reclaim or Verify at a time
+	mu      sync.Mutex // one Apply, Reclaim or Verify at a time; guards below
+	stopped error      // why no Apply is taken any more; for ever
 }
 
 // prepare makes missing buckets and reads the first figures. An etcd file has
@@ -247,7 +256,7 @@ func (e *engine) prepare() error {
 		return err
 	}
 	missing := 0
-	db := e.db.Load()
+	db := e.current.Load().db
 	err := db.View(func(tx *bbolt.Tx) error {
 		for s, name := range e.buckets {
 			if e.spaces[s] && tx.Bucket(name) == nil {
@@ -298,8 +307,11 @@ func (e *engine) Apply(b *backend.Batch, s backend.Syncing) (err error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if e.stopped != nil {
+		return fmt.Errorf("bolt: apply: %w", e.stopped)
+	}
 	defer watch(&err, "apply")()
-	err = e.db.Load().Update(func(tx *bbolt.Tx) error {
+	err = e.current.Load().db.Update(func(tx *bbolt.Tx) error {
 		e.noteInUse(tx)
 		return e.write(tx, b.Ops())
 	})
@@ -355,7 +367,7 @@ func (e *engine) Close() error {
 	if err := e.gate.Close(); err != nil {
 		return fmt.Errorf("bolt: close: %w", err)
 	}
-	if err := e.db.Load().Close(); err != nil {
+	if err := e.current.Load().db.Close(); err != nil {
 		return fmt.Errorf("bolt: close %s: %w", e.file, err)
 	}
 	return nil

@@ -2,12 +2,10 @@ package bolt
 
 import (
 	"bytes"
-	"errors"
 	"fmt"
 	"runtime/debug"
 
 	"go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/watchkv/watchkv/backend"
 )
@@ -17,23 +15,23 @@ func (e *engine) View() (backend.View, error) {
 	if err := e.gate.Enter(); err != nil {
 		return nil, fmt.Errorf("bolt: view: %w", err)
 	}
-	for {
-		db := e.db.Load()
-		tx, err := db.Begin(false)
-		if errors.Is(err, bolterrors.ErrDatabaseNotOpen) && db != e.db.Load() {
-			continue // a Reclaim put another file in place
-		}
-		if err != nil {
-			e.gate.Leave()
-			return nil, fmt.Errorf("bolt: view: %w", err)
-		}
-		e.views.Add(1)
-		return &view{engine: e, tx: tx}, nil
+	h := e.current.Load()
+	for h.views.Enter() != nil {
+		h = e.current.Load() // a Reclaim put another file in place
 	}
+	tx, err := h.db.Begin(false)
+	if err != nil {
+		h.views.Leave()
+		e.gate.Leave()
+		return nil, fmt.Errorf("bolt: view: %w", err)
+	}
+	e.views.Add(1)
+	return &view{engine: e, handle: h, tx: tx}, nil
 }
 
 type view struct {
 	engine *engine
+	handle *handle   // entered by View, left by Close
 	tx     *bbolt.Tx // nil once closed
 
 	space  backend.Space // of bucket; 0 before the first read
@@ -107,6 +105,7 @@ func (v *view) Close() error {
 	}
 	err := v.tx.Rollback()
 	v.tx, v.bucket, v.space = nil, nil, 0
+	v.handle.views.Leave()
 	v.engine.views.Add(-1)
 	v.engine.gate.Leave()
 	if err != nil {
