@@ -95,6 +95,12 @@ func (sh *shard) overtaken() {
 	}
 	sh.offered = current
 	sh.releaseWaitingLocked(false)
+	if len(sh.marks) > 0 {
+		sh.markSyncedLocked()
+	}
+	for s := range sh.owed {
+		sh.answerOwedLocked(s)
+	}
 	sh.kick()
 }
 
