@@ -44,6 +44,13 @@ func OpenReplayed(k Embedded, dir string, source backend.Engine, sourceName stri
 	return r, nil
 }
 
+// Facts implements Kind. Nothing is written, so there is no durability.
+func (r *Replayed) Facts() TargetFacts {
+	facts := r.Embedded.Facts()
+	facts.Durability = ""
+	return facts
+}
+
 // Close ends what OpenReplayed began.
 func (r *Replayed) Close() error {
 	if !r.own {

@@ -16,6 +16,9 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
+
+	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/backend/engines"
 )
 
 func TestMain(m *testing.M) {
@@ -43,6 +46,7 @@ func TestScript(t *testing.T) {
 			"oneline":   oneLine,
 			"empty":     emptyDir,
 			"boltfile":  boltFile,
+			"hold":      hold,
 		},
 	})
 }
@@ -144,4 +148,16 @@ func boltFile(ts *testscript.TestScript, _ bool, args []string) {
 		return err
 	}))
 	ts.Check(db.Close())
+}
+
+// hold ENGINE DIR: somebody has the engine's data open until the script ends.
+func hold(ts *testscript.TestScript, _ bool, args []string) {
+	driver, ok := engines.Lookup(args[0])
+	if !ok {
+		ts.Fatalf("no engine %q", args[0])
+	}
+	ts.Check(os.MkdirAll(filepath.Dir(ts.MkAbs(args[1])), 0o755))
+	engine, err := driver.Open(ts.MkAbs(args[1]), backend.Options{})
+	ts.Check(err)
+	ts.Defer(func() { ts.Check(engine.Close()) })
 }

@@ -57,7 +57,7 @@ func (p *progress) tick(t bench.Tick) {
 }
 
 func progressLine(t bench.Tick) string {
-	return fmt.Sprintf("%4s %-14s %7s %7s %7s %7s %8s %6s %6s %6s",
+	return fmt.Sprintf("%4s %-15s %6s %7s %7s %7s %8s %6s %6s %6s",
 		clock(t.Elapsed), t.Scenario, figure.Rate(t.Puts), latency(t.P50), latency(t.P99), latency(t.Max),
 		figure.Rate(t.Events), watchers(t.Unsynced), watchers(t.Victims), roughly(t.Late))
 }

@@ -159,7 +159,11 @@ func (r *runCommand) stoppable() (context.Context, func()) {
 		case <-over:
 			return
 		}
-		fmt.Fprintln(r.term.err, "^C  stopping; press again to end at once")
+		clear := ""
+		if r.term.errTTY && !r.term.dumb {
+			clear = "\r\x1b[K" // the live line, and the ^C that the terminal echoed
+		}
+		fmt.Fprintln(r.term.err, clear+"^C  stopping; press again to end at once")
 		cancel()
 		select {
 		case <-signals:

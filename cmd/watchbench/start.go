@@ -20,6 +20,10 @@ import (
 // printStart says what will be done before a single put.
 func (r *runCommand) printStart(w io.Writer, machine bench.Machine) {
 	facts := r.kind.Facts()
+	name := facts.Engine
+	if r.source == nil {
+		name += "/" + facts.Durability
+	}
 	inside := fmt.Sprintf("outbox %d", facts.OutboxResponses)
 	if facts.Version != "" {
 		inside = facts.Version + ", " + inside
@@ -27,7 +31,7 @@ func (r *runCommand) printStart(w io.Writer, machine bench.Machine) {
 	if facts.CacheBytes > 0 {
 		inside += ", cache " + figure.ShortBytes(facts.CacheBytes)
 	}
-	fmt.Fprintf(w, "watchbench %s   %s/%s   %s  seed %d\n", version, facts.Engine, facts.Durability, inside, r.plan.Seed)
+	fmt.Fprintf(w, "watchbench %s   %s   %s  seed %d\n", version, name, inside, r.plan.Seed)
 	fmt.Fprintf(w, "plan     %s   %s\n", planNames(r.plan), planTime(r.plan))
 	fmt.Fprintf(w, "load     %s\n", load(r.plan))
 	fmt.Fprintf(w, "machine  %s\n", machineLine(machine))
