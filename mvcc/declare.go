@@ -15,7 +15,7 @@ import (
 // empty, and with ErrDuplicateKey if it could write a key twice, by etcd's
 // rule: see checkWrites. Further errors are those of Update, ErrKeyMissing,
 // and those of Range for OpRange. It takes the writer's way even if it only
-// reads.
+// reads, so a read-only store refuses it.
 func (s *Store) Txn(ctx context.Context, t Txn) (TxnResult, error) {
 	if err := checkTxn(&t); err != nil {
 		return TxnResult{}, err
