@@ -42,7 +42,27 @@ type Stats struct {
 	ScanNanosPerEntry float64
 	GetNanosPerRead   float64
 
+	// Engine are the engine's own figures, up to a tenth of a second old.
 	Engine backend.Stats
+}
+
+// engineStatsAge is how long the engine's figures are kept: catching up asks
+// for the costs far more often than engines like to count their files.
+const engineStatsAge = 100 * time.Millisecond
+
+// engineStats are the engine's figures of a moment.
+type engineStats struct {
+	at    time.Time
+	stats backend.Stats
+}
+
+func (s *Store) engineStats() backend.Stats {
+	if kept := s.lastEngineStats.Load(); kept != nil && time.Since(kept.at) < engineStatsAge {
+		return kept.stats
+	}
+	fresh := &engineStats{stats: s.engine.Stats(), at: time.Now()}
+	s.lastEngineStats.Store(fresh)
+	return fresh.stats
 }
 
 // counters only grow.
@@ -92,7 +112,7 @@ func (c *cost) add(d time.Duration, items int) {
 func (c *cost) set(nanos float64) { c.bits.Store(math.Float64bits(nanos)) }
 func (c *cost) nanos() float64    { return math.Float64frombits(c.bits.Load()) }
 
-// Stats reads the store's figures; cheap enough for several times a second.
+// Stats reads the store's figures; cheap.
 func (s *Store) Stats() Stats {
 	st := Stats{
 		Rev:               s.visible.Load(),
@@ -108,7 +128,7 @@ func (s *Store) Stats() Stats {
 		CompactedRecords:  s.counters.compacted.Load(),
 		ScanNanosPerEntry: s.costs.scan.nanos(),
 		GetNanosPerRead:   s.costs.get.nanos(),
-		Engine:            s.engine.Stats(),
+		Engine:            s.engineStats(),
 	}
 	if f := s.failure.Load(); f != nil {
 		st.Failed = f.err().Error()

@@ -49,6 +49,8 @@ type Store struct {
 	background background
 	costs      costs
 	counters   counters
+
+	lastEngineStats atomic.Pointer[engineStats]
 }
 
 // tuning holds the constants that tests make small.
