@@ -40,7 +40,7 @@
 //
 // History: 40 bytes for each event, 4 for each watched range it is in, about
 // 100 and its text for each key; [HistoryConfig.Window] bounds the events. A
-// Watch: about 500 bytes, 80 for each response of its record, 72 for each
+// Watch: about 700 bytes, 80 for each response of its record, 72 for each
 // event that waits, of which it keeps 16,384; beyond that, or outside the
 // window, it stops comparing and counts what it did not compare. A watch with
 // policy Latest keeps 24 bytes for each key.

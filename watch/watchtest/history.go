@@ -3,6 +3,7 @@ package watchtest
 import (
 	"fmt"
 	"hash/maphash"
+	"math"
 	"sort"
 	"sync"
 	"sync/atomic"
@@ -38,7 +39,8 @@ type Change struct {
 // and read by any number of Watches.
 //
 // It keeps 40 bytes for each event, 4 for each distinct range watched that
-// the event is in, and for each key its text and about 100 bytes.
+// the event is in, and for each key its text and about 100 bytes. It numbers
+// events by 32 bits: the one past 4 billion is refused.
 //
 // Safe for concurrent use: writers share one lock, watches take none.
 type History struct {
@@ -218,6 +220,9 @@ func (h *History) applyLocked(k *keyState, rev int64, typ mvcc.EventType, value 
 			k.create = rev
 		}
 		k.version++
+	}
+	if h.log.n.Load() >= math.MaxUint32-1 {
+		return fmt.Errorf("watchtest: a history of %d events is full at revision %d", h.log.n.Load(), rev)
 	}
 	h.appendLocked(k, rev, value)
 	return nil

@@ -60,7 +60,7 @@ var rules = []Rule{
 	{"N3", "bookmarkable", Etcd, "requested progress is answered once, at or above the revision of the request", func(c *Counts) int64 { return c.Answers }},
 	{"N5", "bookmarkable", Etcd, "progress never goes down", func(c *Counts) int64 { return c.Progress }},
 	{"N7", "resumable", Ours, "the revision of an event response is a safe resume point", func(c *Counts) int64 { return c.EventResponses }},
-	{"V3", "compaction", Etcd, "a slow watch overtaken by compaction is told, never jumped", func(c *Counts) int64 { return c.Matched }},
+	{"V3", "compaction", Etcd, "a slow watch overtaken by compaction is told, never jumped", func(c *Counts) int64 { return c.Compacted }},
 	{"V5", "caught up", Ours, "the end of catch-up is told once and is true", func(c *Counts) int64 { return c.CaughtUp }},
 	{"V6", "policy", Ours, "latest skips only what is superseded; only a watch with policy cancel is cut off", func(c *Counts) int64 { return c.Conflated }},
 	{"R1", "written", Etcd, "no revision number means two things", func(c *Counts) int64 { return c.Commits }},

@@ -2,6 +2,7 @@ package watchtest
 
 import (
 	"errors"
+	"slices"
 	"sync"
 
 	"github.com/watchkv/watchkv/mvcc"
@@ -163,7 +164,7 @@ func (s *Stream) deliverLocked(r *watch.Response) error {
 		s.open[id] = w
 	}
 	if w == nil {
-		if old := s.ended[id]; old != nil && !r.Created {
+		if old := s.ended[id]; old != nil && !r.Created && !s.unclaimedLocked(id) {
 			return s.failLocked(old.Deliver(r))
 		}
 		if len(s.unclaimed) >= maxUnclaimed {
@@ -184,6 +185,12 @@ func (s *Stream) deliverLocked(r *watch.Response) error {
 		s.ended[id] = w
 	}
 	return nil
+}
+
+// unclaimedLocked reports that the id was created again and Expect has not
+// said so yet.
+func (s *Stream) unclaimedLocked(id int64) bool {
+	return slices.ContainsFunc(s.unclaimed, func(r watch.Response) bool { return r.WatchID == id })
 }
 
 // streamLocked checks a response that is for no single watch.

@@ -27,7 +27,7 @@ type Options struct {
 	Record int
 }
 
-// Watch checks the responses of one watch. It takes about 500 bytes and its
+// Watch checks the responses of one watch. It takes about 700 bytes and its
 // Record, and 72 bytes for each event that arrived before its writer told the
 // History, up to maxPending.
 //
