@@ -28,14 +28,14 @@ func (sh *shard) readIndex(ctx context.Context, r *reader, seats []*seat) error 
 		c := newCohort()
 		rest := seats[1:][:0]
 		for _, other := range seats {
-			if other.group == st.group && other.next == st.next {
+			if other.group == st.group && other.behind.next == st.behind.next {
 				c.add(other)
 			} else {
 				rest = append(rest, other)
 			}
 		}
 		seats = rest
-		p, err := sh.readMatches(ctx, r, st.group.span, st.next)
+		p, err := sh.readMatches(ctx, r, st.group.keys.span(), st.behind.next)
 		switch {
 		case errors.Is(err, mvcc.ErrCompacted):
 			continue // the next round tells the watches

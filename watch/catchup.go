@@ -98,18 +98,18 @@ func (sh *shard) classify(r *reader) bool {
 		case st.gone || st.state != Unsynced:
 			st.listed = false
 			continue
-		case st.next > sh.offered:
+		case st.behind.next > sh.offered:
 			st.listed = false
 			sh.markLocked(st)
 			sh.promoteLocked(st)
 			continue
-		case st.next < compact:
+		case st.behind.next < compact:
 			st.listed = false
 			sh.compactedLocked(st, compact, current)
 			continue
 		case st.group.policy == Latest:
 			r.latest = append(r.latest, st)
-		case st.next >= recent:
+		case st.behind.next >= recent:
 			r.memory = append(r.memory, st)
 		default:
 			r.cold = append(r.cold, st)
@@ -127,10 +127,10 @@ func (sh *shard) readMemory(ctx context.Context, r *reader) error {
 		return nil
 	}
 	c := newCohort()
-	from := r.memory[0].next
+	from := r.memory[0].behind.next
 	for _, st := range r.memory {
 		c.add(st)
-		from = min(from, st.next)
+		from = min(from, st.behind.next)
 	}
 	commits, _, ok := sh.source.Recent(nil, from, chunkEvents)
 	if !ok || len(commits) == 0 {
@@ -214,8 +214,8 @@ func (sh *shard) planCold(r *reader) {
 	first, last := int64(0), sh.offeredNow()
 	for _, st := range r.cold {
 		if !st.behind.plan.chosen {
-			if fresh = append(fresh, st); first == 0 || st.next < first {
-				first = st.next
+			if fresh = append(fresh, st); first == 0 || st.behind.next < first {
+				first = st.behind.next
 			}
 		}
 	}
@@ -231,7 +231,7 @@ func (sh *shard) planCold(r *reader) {
 	demands := make([]demand, 0, len(fresh))
 	for _, st := range fresh {
 		keys, matches := bounds(c, entries)
-		n, exact := sh.source.CountRevisions(st.group.span, st.next, keys, matches)
+		n, exact := sh.source.CountRevisions(st.group.keys.span(), st.behind.next, keys, matches)
 		if demands = append(demands, demand{n, exact}); !exact {
 			break // decided
 		}
@@ -261,25 +261,26 @@ func (sh *shard) offeredNow() int64 {
 func (sh *shard) readScan(ctx context.Context, r *reader, seats []*seat) error {
 	s := r.scan
 	if s == nil {
-		s = &scan{cohort: newCohort(), pos: slices.MinFunc(seats, byNext).next}
+		s = &scan{cohort: newCohort(), pos: slices.MinFunc(seats, byNext).behind.next}
 		r.scan = s
 	}
+	sh.purge(s)
 	s.admit(seats)
 	if len(s.cohort.targets) == 0 {
 		if len(s.waiting) == 0 {
 			r.scan = nil
 			return nil
 		}
-		s.pos = s.waiting[0].next
+		s.pos = s.waiting[0].behind.next
 	}
 	// Those who are close join now: what is before their start is not theirs.
-	for len(s.waiting) > 0 && s.waiting[0].next <= s.pos+chunkEvents {
+	for len(s.waiting) > 0 && s.waiting[0].behind.next <= s.pos+chunkEvents {
 		s.cohort.add(s.waiting[0])
 		s.waiting = s.waiting[1:]
 	}
 	to := min(sh.offeredNow(), sh.source.RecentFirst()-1)
 	if len(s.waiting) > 0 {
-		to = min(to, s.waiting[0].next-1)
+		to = min(to, s.waiting[0].behind.next-1)
 	}
 	if s.pos > to {
 		r.scan = nil // the rest is in memory
@@ -300,13 +301,23 @@ func (sh *shard) readScan(ctx context.Context, r *reader, seats []*seat) error {
 	return nil
 }
 
-func byNext(a, b *seat) int { return cmp.Compare(a.next, b.next) }
+func byNext(a, b *seat) int { return cmp.Compare(a.behind.next, b.behind.next) }
+
+// purge drops from a sweep's waiting seats those that got what they needed by
+// another way, or are gone.
+func (sh *shard) purge(s *scan) {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	s.waiting = slices.DeleteFunc(s.waiting, func(st *seat) bool {
+		return st.gone || st.state != Unsynced || st.behind.scan != s
+	})
+}
 
 // admit puts seats that the sweep has not passed yet on its way.
 func (s *scan) admit(seats []*seat) {
 	added := false
 	for _, st := range seats {
-		if st.behind.scan != s && st.next >= s.pos {
+		if st.behind.scan != s && st.behind.next >= s.pos {
 			st.behind.scan = s
 			s.waiting = append(s.waiting, st)
 			added = true

@@ -10,7 +10,7 @@ import (
 // target is the seats of one group in a cohort.
 type target struct {
 	group   *group
-	sibling *target // same span, other options
+	sibling *target // same range, other options
 	seats   []*seat
 	matched matched[*target]
 	events  []mvcc.Event // of the current chunk
@@ -41,12 +41,12 @@ func (c *cohort) add(st *seat) {
 	t := c.byGroup[st.group]
 	if t == nil {
 		t = &target{group: st.group}
-		if head, ok := c.index.get(st.group.span); ok {
+		if head, ok := c.index.get(st.group.keys); ok {
 			t.sibling, head.sibling = head.sibling, t
 		} else {
-			c.index.set(st.group.span, t)
+			c.index.set(st.group.keys, t)
 		}
-		if p, ok := prefixOf(st.group.span); ok && len(p) == 0 {
+		if st.group.keys.whole() {
 			c.wide++
 		}
 		c.byGroup[st.group] = t
@@ -170,17 +170,17 @@ func (sh *shard) deliverLocked(c *cohort, p *piece) {
 				st.leave()
 				continue
 			}
-			if st.next >= p.next {
+			if st.behind.next >= p.next {
 				kept = append(kept, st)
 				continue
 			}
-			if touched && runsFrom != st.next {
-				runsFrom = st.next
-				c.runs = runsOf(c.runs[:0], since(t.events, st.next), p.next-1, int64(sh.hub.cfg.MaxResponseBytes))
+			if touched && runsFrom != st.behind.next {
+				runsFrom = st.behind.next
+				c.runs = runsOf(c.runs[:0], since(t.events, st.behind.next), p.next-1, int64(sh.hub.cfg.MaxResponseBytes))
 			}
 			if touched && len(c.runs[0].events) > 0 && !sh.offerHistoryLocked(st, c.runs, p.way) {
 				st.leave()
-				sh.demoteLocked(st, st.next)
+				sh.demoteLocked(st, st.behind.next)
 				continue
 			}
 			if sh.advanceLocked(st, p.next) {
@@ -214,7 +214,7 @@ func mergeSeats(seats []*seat) []*seat {
 	there := make(map[place]*seat, len(seats))
 	kept := seats[:0]
 	for _, st := range seats {
-		at := place{st.stream, st.next}
+		at := place{st.stream, st.behind.next}
 		first := there[at]
 		if first == st {
 			continue // it left by another way and came back meanwhile
@@ -236,10 +236,10 @@ func mergeSeats(seats []*seat) []*seat {
 
 func (c *cohort) remove(t *target) {
 	delete(c.byGroup, t.group)
-	if p, ok := prefixOf(t.group.span); ok && len(p) == 0 {
+	if t.group.keys.whole() {
 		c.wide--
 	}
-	head, _ := c.index.get(t.group.span)
+	head, _ := c.index.get(t.group.keys)
 	switch {
 	case head != t:
 		for head.sibling != t {
@@ -247,9 +247,9 @@ func (c *cohort) remove(t *target) {
 		}
 		head.sibling = t.sibling
 	case t.sibling != nil:
-		c.index.set(t.group.span, t.sibling)
+		c.index.set(t.group.keys, t.sibling)
 	default:
-		c.index.delete(t.group.span)
+		c.index.delete(t.group.keys)
 	}
 }
 
@@ -285,11 +285,11 @@ func (sh *shard) offerHistoryLocked(st *seat, runs []run, way Way) bool {
 // advanceLocked moves a seat to next. It reports whether the seat still has
 // history to read; if not it is synced now.
 func (sh *shard) advanceLocked(st *seat, next int64) bool {
-	if lag := sh.offered + 1 - st.next; lag > 0 {
+	if lag := sh.offered + 1 - st.behind.next; lag > 0 {
 		b := st.behind
-		b.writtenA += (sh.written - b.writtenA) * (next - st.next) / lag
+		b.writtenA += (sh.written - b.writtenA) * (next - st.behind.next) / lag
 	}
-	st.next = next
+	st.behind.next = next
 	if !st.behind.pass.active { // in a pass, what is newer may still be to come
 		sh.markLocked(st)
 	}

@@ -88,7 +88,7 @@ func (sh *shard) overtaken() {
 	from := sh.offered + 1
 	for s := range sh.streams {
 		for _, w := range s.watches {
-			if st := w.seat; st != nil && st.state == Synced {
+			if st := w.seat; st.state == Synced {
 				sh.fallBehindLocked(st, from)
 			}
 		}
@@ -107,9 +107,9 @@ func (sh *shard) overtaken() {
 // fallBehindLocked makes a synced seat unsynced from a revision on.
 func (sh *shard) fallBehindLocked(st *seat, from int64) {
 	n := st.live()
-	st.group.removeSynced(st)
-	st.state, st.next = Unsynced, from
-	st.behind = &behind{once: true, writtenA: sh.written}
+	st.group.synced.remove(st)
+	st.state = Unsynced
+	st.behind = &behind{next: from, once: true, writtenA: sh.written}
 	st.stream.behind += n
 	sh.stats.Synced -= n
 	sh.stats.Unsynced += n
@@ -147,7 +147,7 @@ func (sh *shard) matchLocked(commits []mvcc.Commit) []mvcc.Commit {
 			b.hits = sh.groups.heads.match(b.hits[:0], ev.KV.Key)
 			for _, head := range b.hits {
 				for g := head; g != nil; g = g.sibling {
-					if len(g.synced) > 0 && !g.drops(ev.Type) {
+					if g.synced.len() > 0 && !g.drops(ev.Type) {
 						b.matcher.add(g, &g.matched, c, e)
 						sh.needPrevLocked(g, ev)
 					}
@@ -198,8 +198,8 @@ func (sh *shard) endPrevKVLocked(err error) {
 		if !g.prevKV {
 			continue
 		}
-		for len(g.synced) > 0 {
-			sh.endSeatLocked(g.synced[len(g.synced)-1], Response{Err: err, Revision: sh.offered})
+		for g.synced.len() > 0 {
+			sh.endSeatLocked(g.synced.at(g.synced.len()-1), Response{Err: err, Revision: sh.offered})
 		}
 	}
 }
@@ -214,8 +214,8 @@ func (sh *shard) offerLocked(commits []mvcc.Commit) {
 			events = b.matcher.withPrevious(&g.matched, commits, sh.prevs)
 		}
 		b.runs = runsOf(b.runs[:0], events, to, int64(sh.hub.cfg.MaxResponseBytes))
-		for i := len(g.synced) - 1; i >= 0; i-- {
-			st := g.synced[i]
+		for i := g.synced.len() - 1; i >= 0; i-- {
+			st := g.synced.at(i)
 			n := int64(st.live())
 			sh.stats.Offers += n
 			if !st.stream.box.offer(st, b.runs) {
@@ -267,5 +267,5 @@ func (sh *shard) lagLocked(st *seat) (revs, bytes int64) {
 	if st.state == Synced {
 		return 0, 0
 	}
-	return sh.offered - st.next + 1, sh.written - st.behind.writtenA
+	return sh.offered - st.behind.next + 1, sh.written - st.behind.writtenA
 }

@@ -4,8 +4,8 @@ import (
 	"github.com/watchkv/watchkv/mvcc"
 )
 
-// options are what besides the span decides which events a watch gets and in
-// which form; watches with equal span and options form one group.
+// options are what besides the range decides which events a watch gets and in
+// which form; watches with equal range and options form one group.
 type options struct {
 	prevKV          bool
 	noPut, noDelete bool
@@ -22,77 +22,120 @@ func (o *options) drops(t mvcc.EventType) bool {
 	return o.noPut
 }
 
-// group is all watches of a shard with the same span and options, on any
+// group is all watches of a shard with the same range and options, on any
 // stream and in any state. An event is matched and filtered once for it. All
 // fields but the first two are guarded by the shard's lock.
 type group struct {
-	span mvcc.Span
+	keys keyRange
 	options
 
-	sibling *group          // same span, other options
-	synced  []*seat         // at most one for each stream
-	where   map[*Stream]int // index in synced, once there are many
-	watches int             // of all seats, and those that wait for their start
+	sibling *group // same range, other options
+	synced  seatSet
+	watches int32 // of all seats, and those that wait for their start
 
 	matched matched[*group]
 }
 
-// manySeats is the number of synced seats from which on a map finds the one
-// of a stream: below it a walk over the slice costs less than the map's
-// memory.
+// seatSet is the synced seats of a group, at most one for each stream. Most
+// groups have just one: a set for it alone costs no memory of its own.
+type seatSet struct {
+	lone *seat
+	many *seatList
+}
+
+type seatList struct {
+	seats []*seat
+	where map[*Stream]int32 // index in seats, once there are more than manySeats
+}
+
+// manySeats is the number of seats from which on a map finds the one of a
+// stream: below it a walk costs less than the map's memory.
 const manySeats = 16
 
-// syncedSeat returns the synced seat of a stream, or nil.
-func (g *group) syncedSeat(s *Stream) *seat {
-	if g.where != nil {
-		if i, ok := g.where[s]; ok {
-			return g.synced[i]
+func (x *seatSet) len() int {
+	switch {
+	case x.many != nil:
+		return len(x.many.seats)
+	case x.lone != nil:
+		return 1
+	}
+	return 0
+}
+
+func (x *seatSet) at(i int) *seat {
+	if x.many != nil {
+		return x.many.seats[i]
+	}
+	return x.lone
+}
+
+// of returns the seat of a stream, or nil.
+func (x *seatSet) of(s *Stream) *seat {
+	if x.many != nil && x.many.where != nil {
+		if i, ok := x.many.where[s]; ok {
+			return x.many.seats[i]
 		}
 		return nil
 	}
-	for _, st := range g.synced {
-		if st.stream == s {
+	for i := range x.len() {
+		if st := x.at(i); st.stream == s {
 			return st
 		}
 	}
 	return nil
 }
 
-func (g *group) addSynced(st *seat) {
-	st.index = len(g.synced)
-	g.synced = append(g.synced, st)
+func (x *seatSet) add(st *seat) {
+	if x.many == nil && x.lone == nil {
+		x.lone, st.index = st, 0
+		return
+	}
+	if x.many == nil {
+		x.many, x.lone = &seatList{seats: []*seat{x.lone}}, nil
+	}
+	l := x.many
+	st.index = int32(len(l.seats))
+	l.seats = append(l.seats, st)
 	switch {
-	case g.where != nil:
-		g.where[st.stream] = st.index
-	case len(g.synced) > manySeats:
-		g.where = make(map[*Stream]int, 2*manySeats)
-		for i, each := range g.synced {
-			g.where[each.stream] = i
+	case l.where != nil:
+		l.where[st.stream] = st.index
+	case len(l.seats) > manySeats:
+		l.where = make(map[*Stream]int32, 2*manySeats)
+		for i, each := range l.seats {
+			l.where[each.stream] = int32(i)
 		}
 	}
 }
 
-func (g *group) removeSynced(st *seat) {
-	last := len(g.synced) - 1
-	moved := g.synced[last]
-	g.synced[st.index], g.synced[last] = moved, nil
-	g.synced = g.synced[:last]
+func (x *seatSet) remove(st *seat) {
+	if x.many == nil {
+		x.lone = nil
+		return
+	}
+	l := x.many
+	last := len(l.seats) - 1
+	moved := l.seats[last]
+	l.seats[st.index], l.seats[last] = moved, nil
+	l.seats = l.seats[:last]
 	moved.index = st.index
-	if g.where != nil {
-		g.where[moved.stream] = moved.index
-		delete(g.where, st.stream)
+	if l.where != nil {
+		l.where[moved.stream] = moved.index
+		delete(l.where, st.stream)
+	}
+	if last == 0 {
+		x.many = nil
 	}
 }
 
-// groupIndex finds groups by span and options, and by a key.
+// groupIndex finds groups by range and options, and by a key.
 type groupIndex struct {
-	heads rangeIndex[*group] // the first of each span; the others by sibling
+	heads rangeIndex[*group] // the first of each range; the others by sibling
 	count int
 }
 
-// find returns the group of a span and options, or nil.
-func (x *groupIndex) find(span mvcc.Span, o options) *group {
-	head, ok := x.heads.get(span)
+// find returns the group of a range and options, or nil.
+func (x *groupIndex) find(keys keyRange, o options) *group {
+	head, ok := x.heads.get(keys)
 	for g := head; ok && g != nil; g = g.sibling {
 		if g.options == o {
 			return g
@@ -101,22 +144,21 @@ func (x *groupIndex) find(span mvcc.Span, o options) *group {
 	return nil
 }
 
-// add makes the group of a span and options that is not there yet. The
-// span's slices become the group's.
-func (x *groupIndex) add(span mvcc.Span, o options) *group {
-	g := &group{span: span, options: o}
-	if head, ok := x.heads.get(span); ok {
+// add makes the group of a range and options that is not there yet.
+func (x *groupIndex) add(keys keyRange, o options) *group {
+	g := &group{keys: keys, options: o}
+	if head, ok := x.heads.get(keys); ok {
 		g.sibling = head.sibling
 		head.sibling = g
 	} else {
-		x.heads.set(span, g)
+		x.heads.set(keys, g)
 	}
 	x.count++
 	return g
 }
 
 func (x *groupIndex) remove(g *group) {
-	head, _ := x.heads.get(g.span)
+	head, _ := x.heads.get(g.keys)
 	x.count--
 	if head != g {
 		for head.sibling != g {
@@ -126,8 +168,8 @@ func (x *groupIndex) remove(g *group) {
 		return
 	}
 	if g.sibling == nil {
-		x.heads.delete(g.span)
+		x.heads.delete(g.keys)
 		return
 	}
-	x.heads.set(g.span, g.sibling)
+	x.heads.set(g.keys, g.sibling)
 }

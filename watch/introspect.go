@@ -73,21 +73,19 @@ func (sh *shard) describe(out []WatchInfo) []WatchInfo {
 }
 
 func (sh *shard) describeLocked(s *Stream, w *watcher, current, queued int64) WatchInfo {
+	st := w.seat
 	info := WatchInfo{
-		Stream: s.number, StreamName: s.name, ID: w.id, Key: w.group.span.Lo,
-		State: Synced, Next: w.start, Policy: w.group.policy, QueuedBytes: queued,
+		Stream: s.number, StreamName: s.name, ID: w.id,
+		Key: st.group.keys.span().Lo, End: st.group.keys.end(),
+		State: st.state, Next: w.start, Policy: st.group.policy, QueuedBytes: queued,
 	}
-	switch span := w.group.span; {
-	case span.Hi == nil:
-		info.End = []byte{0}
-	case !span.Single():
-		info.End = span.Hi
-	}
-	if st := w.seat; st != nil {
-		info.State = st.state
-		if info.Next = st.next; st.state == Synced {
-			info.Next = sh.offered + 1
-		}
+	switch st.state {
+	case parked:
+		info.State = Synced
+	case Synced:
+		info.Next = sh.offered + 1
+	default:
+		info.Next = st.behind.next
 		_, info.LagBytes = sh.lagLocked(st)
 	}
 	info.Lag = max(current+1-info.Next, 0)

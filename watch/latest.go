@@ -43,10 +43,10 @@ func (sh *shard) readLatest(ctx context.Context, r *reader) error {
 func (sh *shard) readPass(ctx context.Context, st *seat) error {
 	p := &st.behind.pass
 	if !p.active {
-		*p = pass{start: p.start, active: true, base: st.next - 1, end: sh.offeredNow()}
+		*p = pass{start: p.start, active: true, base: st.behind.next - 1, end: sh.offeredNow()}
 	}
 	for keep := passRevs; len(p.revs) == 0; keep *= 2 {
-		p.revs, p.cut = sh.source.Newest(nil, st.group.span, st.next, p.end, keep)
+		p.revs, p.cut = sh.source.Newest(nil, st.group.keys.span(), st.behind.next, p.end, keep)
 		if !p.cut {
 			break
 		}
@@ -68,7 +68,7 @@ func (sh *shard) readPass(ctx context.Context, st *seat) error {
 	if err != nil {
 		return err
 	}
-	if err := sh.stillThere(st.next); err != nil {
+	if err := sh.stillThere(st.behind.next); err != nil {
 		return err
 	}
 	sh.mu.Lock()
@@ -84,7 +84,7 @@ func (sh *shard) readPass(ctx context.Context, st *seat) error {
 		}
 		if !sh.offerHistoryLocked(st, runs, WayIndex) {
 			p.revs = nil // a victim keeps its place, not what it was to get
-			sh.demoteLocked(st, st.next)
+			sh.demoteLocked(st, st.behind.next)
 			return nil
 		}
 	}

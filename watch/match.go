@@ -5,7 +5,7 @@ import "github.com/watchkv/watchkv/mvcc"
 // matched is the scratch of one target of a matcher: the events of the
 // current batch that it takes, as a list in the matcher's refs.
 type matched[T any] struct {
-	batch      uint64 // the batch the rest belongs to
+	batch      uint32 // the batch the rest belongs to
 	head, tail int32
 	count      int32
 }
@@ -19,13 +19,15 @@ type ref struct {
 // matcher collects which events of a batch each target takes, without
 // allocating for each. Targets embed a matched. Used by one goroutine.
 type matcher[T any] struct {
-	batch   uint64
+	batch   uint32 // 0 is nobody's
 	refs    []ref
 	touched []T
 }
 
 func (m *matcher[T]) begin() {
-	m.batch++
+	if m.batch++; m.batch == 0 {
+		m.batch = 1
+	}
 	m.refs = m.refs[:0]
 	clear(m.touched)
 	m.touched = m.touched[:0]

@@ -40,7 +40,7 @@ func (sh *shard) tick() {
 	defer sh.mu.Unlock()
 	for w, last := range sh.progress {
 		st := w.seat
-		if st == nil || st.state != Synced || w.created > sh.offered {
+		if st.state != Synced || w.created > sh.offered {
 			continue
 		}
 		sh.progress[w] = sh.offered

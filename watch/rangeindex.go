@@ -1,105 +1,72 @@
 package watch
 
-import (
-	"github.com/watchkv/watchkv/internal/interval"
-	"github.com/watchkv/watchkv/mvcc"
-)
+import "github.com/watchkv/watchkv/internal/interval"
 
-// rangeIndex maps spans to values and finds the values of all spans that
-// hold a key. Single keys and prefixes are found by hash, one table for each
-// length of prefix; only other ranges need the interval tree. So the cost of
-// a look-up follows the shapes of the spans there are, not their number.
-// Not safe for concurrent use.
-type rangeIndex[V comparable] struct {
+// rangeIndex maps ranges of keys to values and finds the values of all ranges
+// that hold a key. Single keys and prefixes are found by hash, one table for
+// each length of prefix; only other ranges need the interval tree. So the
+// cost of a look-up follows the shapes of the ranges there are, not their
+// number. Not safe for concurrent use.
+type rangeIndex[V any] struct {
 	keys     map[string]V
 	prefixes []prefixTable[V] // ascending by length, none empty
-	ranges   interval.Tree[V]
-	others   map[spanKey]*interval.Node[V] // the spans in ranges
+	ranges   interval.Tree[*V]
 
-	hits    []V     // what collect gathers
-	collect func(V) // made once, so that a look-up allocates nothing
+	hits    []V      // what collect gathers
+	collect func(*V) // made once, so that a look-up allocates nothing
 }
 
-// prefixTable holds the spans that are all keys with a prefix of one length.
-// Length 0 is the whole keyspace.
-type prefixTable[V comparable] struct {
+// prefixTable holds the ranges that are prefixes of one length. Length 0 is
+// the whole keyspace.
+type prefixTable[V any] struct {
 	length int
 	values map[string]V
 }
 
-// spanKey is a Span as a map key.
-type spanKey struct {
-	lo, hi string
-	open   bool // no end
-}
-
-func keyOf(s mvcc.Span) spanKey {
-	return spanKey{lo: string(s.Lo), hi: string(s.Hi), open: s.Hi == nil}
-}
-
-// prefixOf returns the prefix whose keys are exactly those of the span.
-func prefixOf(s mvcc.Span) (prefix []byte, ok bool) {
-	if s.Hi == nil && len(s.Lo) == 1 && s.Lo[0] == 0 {
-		return nil, true // a key has at least one byte, so this is every key
-	}
-	// The end of a prefix is the prefix with its last byte that can grow
-	// grown by one, and cut behind it.
-	n := len(s.Lo)
-	for n > 0 && s.Lo[n-1] == 0xff {
-		n--
-	}
-	if n == 0 {
-		return s.Lo, s.Hi == nil // only bytes 0xff: the keys from it on, without an end
-	}
-	if len(s.Hi) != n || s.Hi[n-1] != s.Lo[n-1]+1 || string(s.Hi[:n-1]) != string(s.Lo[:n-1]) {
-		return nil, false
-	}
-	return s.Lo, true
-}
-
-func (x *rangeIndex[V]) get(s mvcc.Span) (v V, ok bool) {
-	if s.Single() {
-		v, ok = x.keys[string(s.Lo)]
-		return v, ok
-	}
-	if p, isPrefix := prefixOf(s); isPrefix {
+func (x *rangeIndex[V]) get(r keyRange) (v V, ok bool) {
+	switch r.shape {
+	case single:
+		v, ok = x.keys[r.lo]
+	case prefix:
 		for i := range x.prefixes {
-			if x.prefixes[i].length == len(p) {
-				v, ok = x.prefixes[i].values[string(p)]
-				return v, ok
+			if x.prefixes[i].length == len(r.lo) {
+				v, ok = x.prefixes[i].values[r.lo]
 			}
 		}
-		return v, false
-	}
-	node, ok := x.others[keyOf(s)]
-	if ok {
-		v = node.Value()
+	default:
+		if node := x.find(r); node != nil {
+			return *node.Value(), true
+		}
 	}
 	return v, ok
 }
 
-// set stores v for the span, replacing what was there.
-func (x *rangeIndex[V]) set(s mvcc.Span, v V) {
-	if s.Single() {
+func (x *rangeIndex[V]) find(r keyRange) *interval.Node[*V] {
+	s := r.span()
+	return x.ranges.Find(s.Lo, s.Hi)
+}
+
+// set stores v for the range, replacing what was there.
+func (x *rangeIndex[V]) set(r keyRange, v V) {
+	switch r.shape {
+	case single:
 		if x.keys == nil {
 			x.keys = map[string]V{}
 		}
-		x.keys[string(s.Lo)] = v
-		return
+		x.keys[r.lo] = v
+	case prefix:
+		x.prefixTable(len(r.lo)).values[r.lo] = v
+	default:
+		if node := x.find(r); node != nil {
+			*node.Value() = v
+			return
+		}
+		if x.collect == nil {
+			x.collect = func(v *V) { x.hits = append(x.hits, *v) }
+		}
+		s := r.span()
+		x.ranges.Insert(s.Lo, s.Hi, &v)
 	}
-	if p, isPrefix := prefixOf(s); isPrefix {
-		x.prefixTable(len(p)).values[string(p)] = v
-		return
-	}
-	k := keyOf(s)
-	if old, ok := x.others[k]; ok {
-		x.ranges.Delete(old)
-	}
-	if x.others == nil {
-		x.others = map[spanKey]*interval.Node[V]{}
-		x.collect = func(v V) { x.hits = append(x.hits, v) }
-	}
-	x.others[k] = x.ranges.Insert(s.Lo, s.Hi, v)
 }
 
 // prefixTable finds or makes the table for prefixes of a length.
@@ -116,32 +83,27 @@ func (x *rangeIndex[V]) prefixTable(length int) *prefixTable[V] {
 	return &x.prefixes[at]
 }
 
-func (x *rangeIndex[V]) delete(s mvcc.Span) {
-	if s.Single() {
-		delete(x.keys, string(s.Lo))
-		return
-	}
-	if p, isPrefix := prefixOf(s); isPrefix {
+func (x *rangeIndex[V]) delete(r keyRange) {
+	switch r.shape {
+	case single:
+		delete(x.keys, r.lo)
+	case prefix:
 		for i := range x.prefixes {
-			if x.prefixes[i].length != len(p) {
+			if x.prefixes[i].length != len(r.lo) {
 				continue
 			}
-			delete(x.prefixes[i].values, string(p))
+			delete(x.prefixes[i].values, r.lo)
 			if len(x.prefixes[i].values) == 0 {
 				x.prefixes = append(x.prefixes[:i], x.prefixes[i+1:]...)
 			}
 			return
 		}
-		return
-	}
-	k := keyOf(s)
-	if old, ok := x.others[k]; ok {
-		x.ranges.Delete(old)
-		delete(x.others, k)
+	default:
+		x.ranges.Delete(x.find(r))
 	}
 }
 
-// match appends to dst the values of all spans that hold key.
+// match appends to dst the values of all ranges that hold key.
 func (x *rangeIndex[V]) match(dst []V, key []byte) []V {
 	if v, ok := x.keys[string(key)]; ok {
 		dst = append(dst, v)
@@ -163,7 +125,7 @@ func (x *rangeIndex[V]) match(dst []V, key []byte) []V {
 	return dst
 }
 
-// holds reports whether any span holds key.
+// holds reports whether any range holds key.
 func (x *rangeIndex[V]) holds(key []byte) bool {
 	if _, ok := x.keys[string(key)]; ok {
 		return true

@@ -74,7 +74,9 @@ func TestRangeIndexModel(t *testing.T) {
 					return
 				}
 				v := rapid.IntRange(1, 1000).Draw(t, "v")
-				x.set(s, v)
+				x.set(rangeOf(s), v)
+				back := rangeOf(s).span()
+				require.Equal(t, name(s), name(back), "the same set in the same form")
 				model[name(s)] = struct {
 					span mvcc.Span
 					v    int
@@ -82,7 +84,7 @@ func TestRangeIndexModel(t *testing.T) {
 			},
 			"delete": func(t *rapid.T) {
 				s := span.Draw(t, "span")
-				x.delete(s)
+				x.delete(rangeOf(s))
 				delete(model, name(s))
 			},
 			"": func(t *rapid.T) {
@@ -92,7 +94,7 @@ func TestRangeIndexModel(t *testing.T) {
 					if m.span.Contains(k) {
 						want = append(want, m.v)
 					}
-					got, ok := x.get(m.span)
+					got, ok := x.get(rangeOf(m.span))
 					require.True(t, ok)
 					require.Equal(t, m.v, got)
 				}
@@ -104,17 +106,6 @@ func TestRangeIndexModel(t *testing.T) {
 			},
 		})
 	})
-}
-
-func prefixEnd(p []byte) []byte {
-	end := slices.Clone(p)
-	for n := len(end); n > 0; n-- {
-		if end[n-1] < 0xff {
-			end[n-1]++
-			return end[:n]
-		}
-	}
-	return nil
 }
 
 // BenchmarkRangeIndexMatch: an event among 10,000 single keys, prefixes or
@@ -133,7 +124,7 @@ func BenchmarkRangeIndexMatch(b *testing.B) {
 				case "range":
 					s.Hi = append(key(i), 'z')
 				}
-				x.set(s, &group{})
+				x.set(rangeOf(s), &group{})
 			}
 			keys := make([][]byte, 1024)
 			for i := range keys {

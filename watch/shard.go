@@ -56,37 +56,38 @@ func (sh *shard) kick() {
 // placeLocked puts a new watch where its next revision belongs. One whose
 // start the store has not reached yet (later) waits for it and is not synced
 // before, so that no progress is told to it.
-func (sh *shard) placeLocked(w *watcher, s *Stream, next int64, later bool) {
+func (sh *shard) placeLocked(w *watcher, g *group, s *Stream, next int64, later bool) {
 	switch {
 	case next > sh.offered+1 || later:
-		heap.Push(&sh.waiting, waiting{w, s, next, later})
+		w.seat = &seat{group: g, stream: s, state: parked}
+		heap.Push(&sh.waiting, waiting{w, next, later})
 		s.behind++
 	case next == sh.offered+1:
-		sh.joinSyncedLocked(w, s)
+		sh.joinSyncedLocked(w, g, s)
 	default:
-		sh.joinUnsyncedLocked(w, s, next)
+		sh.joinUnsyncedLocked(w, g, s, next)
 	}
 }
 
-func (sh *shard) joinSyncedLocked(w *watcher, s *Stream) {
-	st := w.group.syncedSeat(s)
+func (sh *shard) joinSyncedLocked(w *watcher, g *group, s *Stream) {
+	st := g.synced.of(s)
 	if st == nil {
-		st = &seat{group: w.group, stream: s}
-		w.group.addSynced(st)
+		st = &seat{group: g, stream: s}
+		g.synced.add(st)
 	}
 	w.seat = st
 	st.members = append(st.members, w)
 	sh.stats.Synced++
 }
 
-func (sh *shard) joinUnsyncedLocked(w *watcher, s *Stream, next int64) {
-	st := s.reading[w.group]
-	if st == nil || st.gone || st.state != Unsynced || st.next != next || w.group.policy == Latest {
-		st = &seat{group: w.group, stream: s, state: Unsynced, next: next, behind: &behind{writtenA: sh.written}}
-		if w.group.policy == Latest {
+func (sh *shard) joinUnsyncedLocked(w *watcher, g *group, s *Stream, next int64) {
+	st := s.reading[g]
+	if st == nil || st.gone || st.state != Unsynced || st.behind.next != next || g.policy == Latest {
+		st = &seat{group: g, stream: s, state: Unsynced, behind: &behind{next: next, writtenA: sh.written}}
+		if g.policy == Latest {
 			st.behind.pass.start = w.start
 		}
-		s.reading[w.group] = st
+		s.reading[g] = st
 		sh.listLocked(st)
 		sh.kick()
 	}
@@ -109,8 +110,9 @@ func (sh *shard) releaseWaitingLocked(offering bool) {
 		if f.w.dead() {
 			continue
 		}
-		f.stream.behind--
-		sh.placeLocked(f.w, f.stream, f.start, false)
+		at := f.w.seat
+		at.stream.behind--
+		sh.placeLocked(f.w, at.group, at.stream, f.start, false)
 	}
 }
 
@@ -120,7 +122,7 @@ func (sh *shard) demoteLocked(st *seat, next int64) {
 	n := st.live()
 	sh.stats.VictimsEver += int64(n)
 	if st.state == Synced {
-		st.group.removeSynced(st)
+		st.group.synced.remove(st)
 		st.behind = &behind{once: true, writtenA: sh.written}
 		st.stream.behind += n
 		sh.stats.Synced -= n
@@ -129,7 +131,7 @@ func (sh *shard) demoteLocked(st *seat, next int64) {
 		sh.stats.Unsynced -= n
 	}
 	sh.stats.Victims += n
-	st.state, st.next = Victim, next
+	st.state, st.behind.next = Victim, next
 	if st.group.policy == Cancel && st.behind.once {
 		sh.lagging[st] = struct{}{}
 	}
@@ -155,7 +157,7 @@ func (sh *shard) splitByStartLocked(st *seat) {
 			if b.pass.start != w.start {
 				b.pass = pass{start: w.start}
 			}
-			part = &seat{group: st.group, stream: st.stream, state: Victim, next: st.next, behind: &b, lastRev: st.lastRev}
+			part = &seat{group: st.group, stream: st.stream, state: Victim, behind: &b, lastRev: st.lastRev}
 			byStart[w.start] = part
 			st.stream.victims = append(st.stream.victims, part)
 		}
@@ -198,10 +200,10 @@ func (sh *shard) promoteLocked(st *seat) {
 	if st.stream.reading[st.group] == st {
 		delete(st.stream.reading, st.group)
 	}
-	if there := st.group.syncedSeat(st.stream); there != nil {
+	if there := st.group.synced.of(st.stream); there != nil {
 		there.take(st)
 	} else {
-		st.group.addSynced(st)
+		st.group.synced.add(st)
 	}
 	sh.answerOwedLocked(st.stream)
 	if sh.failed != nil {
@@ -240,14 +242,14 @@ func (sh *shard) drained(s *Stream) {
 // creation, once the seat has passed it.
 func (sh *shard) markLocked(st *seat) {
 	b := st.behind
-	if b == nil || b.markRev == 0 || st.next <= b.markRev {
+	if b == nil || b.markRev == 0 || st.behind.next <= b.markRev {
 		return
 	}
 	b.markRev = 0
 	for _, w := range st.members {
 		if !w.caughtUp && !w.dead() {
 			w.caughtUp = true
-			st.stream.box.tell(Response{WatchID: w.id, CaughtUp: true, Revision: st.next - 1})
+			st.stream.box.tell(Response{WatchID: w.id, CaughtUp: true, Revision: st.behind.next - 1})
 		}
 	}
 }
@@ -259,7 +261,7 @@ func (sh *shard) markSyncedLocked() {
 	for _, w := range sh.marks {
 		switch {
 		case w.dead() || w.caughtUp:
-		case w.created > sh.offered || w.seat == nil:
+		case w.created > sh.offered || w.seat.state == parked:
 			kept = append(kept, w)
 		case w.seat.state == Synced:
 			w.caughtUp = true
@@ -286,21 +288,20 @@ func (sh *shard) endLocked(s *Stream, w *watcher, r Response, tell bool) {
 		at = s.box.tell(r)
 	}
 	w.ended.Store(at)
-	if st := w.seat; st == nil {
-		s.behind-- // it waits for its start
-	} else {
-		sh.countLocked(st.state, -1)
-		if st.state != Synced {
-			s.behind--
-		}
+	st := w.seat
+	sh.countLocked(st.state, -1)
+	if st.state != Synced {
+		s.behind--
+	}
+	if st.state != parked {
 		st.drop()
 		if st.live() == 0 {
 			sh.removeSeatLocked(st)
 		}
 	}
-	w.group.watches--
-	if w.group.watches == 0 {
-		sh.groups.remove(w.group)
+	st.group.watches--
+	if st.group.watches == 0 {
+		sh.groups.remove(st.group)
 	}
 	sh.answerOwedLocked(s)
 }
@@ -322,7 +323,7 @@ func (sh *shard) removeSeatLocked(st *seat) {
 	st.gone = true
 	delete(sh.lagging, st)
 	if st.state == Synced {
-		st.group.removeSynced(st)
+		st.group.synced.remove(st)
 	}
 	if st.stream.reading[st.group] == st {
 		delete(st.stream.reading, st.group)
@@ -342,16 +343,15 @@ func (sh *shard) endSeatLocked(st *seat, r Response) {
 func (sh *shard) compactedLocked(st *seat, compact, current int64) {
 	sh.endSeatLocked(st, Response{
 		CompactRevision: compact, Revision: current,
-		Err: &mvcc.CompactedError{Requested: st.next, Compact: compact},
+		Err: &mvcc.CompactedError{Requested: st.behind.next, Compact: compact},
 	})
 }
 
 // waiting is a watch whose start revision is not next yet.
 type waiting struct {
-	w      *watcher
-	stream *Stream
-	start  int64
-	later  bool // asked for by number, above what the store had
+	w     *watcher
+	start int64
+	later bool // asked for by number, above what the store had
 }
 
 // waitingHeap orders them by start, those that wait for the store itself

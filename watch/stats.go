@@ -65,10 +65,12 @@ const (
 	Unsynced
 	// Victim: its stream's outbox was full; it keeps its place, not its events.
 	Victim
+
+	parked // waits for its start revision; shown as Synced
 )
 
 // String is the state's name in lower case.
-func (s State) String() string { return [...]string{"synced", "unsynced", "victim"}[s] }
+func (s State) String() string { return [...]string{"synced", "unsynced", "victim", "waiting"}[s] }
 
 // WatchInfo describes one watch, for people and tools.
 type WatchInfo struct {

@@ -9,7 +9,7 @@ import (
 
 // recvResponses bounds what one Recv returns, so that a hand-over to many
 // watches does not become a slice as long as there are watches.
-const recvResponses = 256
+const recvResponses = 128
 
 // keptEntries is the longest queue whose memory a stream keeps for the next
 // one: idle streams that once made thousands of watches must not hold it.
@@ -77,8 +77,8 @@ func (s *Stream) Watch(r Request) (id int64, err error) {
 		return id, nil
 	}
 	w := &watcher{id: id, created: current, start: next, progress: r.Progress, caughtUp: created.CaughtUp}
-	w.group = sh.groupLocked(&r)
-	w.group.watches++
+	g := sh.groupLocked(&r)
+	g.watches++
 	s.watches[id] = w
 	sh.hub.watches.Add(1)
 	if w.progress {
@@ -88,8 +88,8 @@ func (s *Stream) Watch(r Request) (id int64, err error) {
 		sh.owed[s] = max(bar, current) // never below the Created of a watch it speaks for
 	}
 	s.box.tell(created)
-	sh.placeLocked(w, s, next, r.StartRevision > current)
-	if !w.caughtUp && (w.seat == nil || w.seat.state == Synced) {
+	sh.placeLocked(w, g, s, next, r.StartRevision > current)
+	if !w.caughtUp && (w.seat.state == parked || w.seat.state == Synced) {
 		sh.marks = append(sh.marks, w)
 	}
 	return id, nil
@@ -142,25 +142,11 @@ func (sh *shard) groupLocked(r *Request) *group {
 	if r.Policy == Cancel {
 		o.maxLagRevisions, o.maxLagBytes = r.MaxLagRevisions, r.MaxLagBytes
 	}
-	span := r.span()
-	if g := sh.groups.find(span, o); g != nil {
+	keys := rangeOf(r.span())
+	if g := sh.groups.find(keys, o); g != nil {
 		return g
 	}
-	return sh.groups.add(cloneSpan(span), o)
-}
-
-// cloneSpan copies a span into one allocation.
-func cloneSpan(s mvcc.Span) mvcc.Span {
-	if s.Single() {
-		both := append(make([]byte, 0, len(s.Hi)), s.Hi...)
-		return mvcc.Span{Lo: both[:len(s.Lo):len(s.Lo)], Hi: both}
-	}
-	both := append(append(make([]byte, 0, len(s.Lo)+len(s.Hi)), s.Lo...), s.Hi...)
-	out := mvcc.Span{Lo: both[:len(s.Lo):len(s.Lo)]}
-	if s.Hi != nil {
-		out.Hi = both[len(s.Lo):]
-	}
-	return out
+	return sh.groups.add(keys, o)
 }
 
 // Cancel ends a watch: one Canceled response, and nothing of that id after
@@ -245,7 +231,7 @@ func (sh *shard) exhausted(s *Stream) error {
 func (sh *shard) waitingOf(s *Stream) int {
 	n := 0
 	for _, f := range sh.waiting {
-		if f.stream == s && !f.w.dead() {
+		if f.w.seat.stream == s && !f.w.dead() {
 			n++
 		}
 	}

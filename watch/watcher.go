@@ -6,8 +6,7 @@ import "sync/atomic"
 // or never change.
 type watcher struct {
 	id      int64
-	seat    *seat // nil while it waits for its start revision
-	group   *group
+	seat    *seat
 	created int64 // revision of its Created response
 	start   int64 // the first revision it asked for
 
@@ -33,26 +32,26 @@ func (w *watcher) dead() bool { return w.ended.Load() != 0 }
 //	            └── taken from ─────┘
 //
 // An unsynced seat or a victim whose next falls below the compact revision
-// ends with its watches. All fields are guarded by the shard's lock.
+// ends with its watches. A watch whose start revision is not next yet has a
+// seat of its own without members, parked. All fields are guarded by the shard's lock.
 type seat struct {
 	group   *group
 	stream  *Stream
 	members []*watcher // only appended to; a removal makes a new slice
-	dead    int        // cancelled members still in the slice
+	dead    int32      // cancelled members still in the slice
+	index   int32      // in group.synced while synced
 	state   State
 	gone    bool // no longer anybody's; whoever holds it must drop it
 	listed  bool // in shard.unsynced
-	index   int  // in group.synced while synced
 
-	lastEntry int64 // outbox.taken numbering; 0 none
-	lastRev   int64 // revision of the last events offered and taken
-	next      int64 // not synced: the first revision still needed
-
-	behind *behind // nil while synced
+	lastEntry int64   // outbox.taken numbering; 0 none
+	lastRev   int64   // revision of the last events offered and taken
+	behind    *behind // nil while synced
 }
 
 // behind is what a seat carries while it is not synced.
 type behind struct {
+	next     int64 // the first revision still needed
 	markRev  int64 // CaughtUp is owed to members once next is above it; 0 none
 	once     bool  // it was synced before, so being behind is slowness
 	writtenA int64 // shard.written when next was the newest: for lag in bytes
@@ -68,16 +67,16 @@ func (st *seat) leave() {
 	}
 }
 
-func (st *seat) live() int { return len(st.members) - st.dead }
+func (st *seat) live() int { return len(st.members) - int(st.dead) }
 
 // drop removes a member. The slice may be in outbox entries: it is left as it
 // is until half of it is dead, then replaced.
 func (st *seat) drop() {
 	st.dead++
-	if st.dead*2 <= len(st.members) {
+	if int(st.dead)*2 <= len(st.members) {
 		return
 	}
-	alive := make([]*watcher, 0, len(st.members)-st.dead)
+	alive := make([]*watcher, 0, st.live())
 	for _, w := range st.members {
 		if !w.dead() {
 			alive = append(alive, w)

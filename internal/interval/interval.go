@@ -70,6 +70,22 @@ func (t *Tree[V]) Insert(lo, hi []byte, v V) *Node[V] {
 	return n
 }
 
+// Find returns a node stored under exactly these bounds, or nil.
+func (t *Tree[V]) Find(lo, hi []byte) *Node[V] {
+	n := t.root
+	for n != nil {
+		switch {
+		case rangeLess(lo, hi, n.lo, n.hi):
+			n = n.left
+		case rangeLess(n.lo, n.hi, lo, hi):
+			n = n.right
+		default:
+			return n
+		}
+	}
+	return nil
+}
+
 // Delete takes n out and reports whether it was there: false for nil, for a
 // node already deleted, and for one of another tree.
 func (t *Tree[V]) Delete(n *Node[V]) bool {

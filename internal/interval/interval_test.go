@@ -68,6 +68,25 @@ func TestDelete(t *testing.T) {
 	assert.Equal(t, 1, other.Len())
 }
 
+func TestFind(t *testing.T) {
+	var tree Tree[int]
+	for i := range 500 {
+		tree.Insert([]byte{byte(i * 7)}, []byte{byte(i * 13)}, i)
+	}
+	open := tree.Insert([]byte("a"), nil, -1)
+	assert.Same(t, open, tree.Find([]byte("a"), nil))
+	assert.Nil(t, tree.Find([]byte("a"), []byte("zz")))
+	assert.Nil(t, tree.Find([]byte("aa"), nil))
+	for i := range 500 {
+		n := tree.Find([]byte{byte(i * 7)}, []byte{byte(i * 13)})
+		require.NotNil(t, n)
+		lo, hi := n.Range()
+		require.Equal(t, []byte{byte(i * 7), byte(i * 13)}, append(slices.Clone(lo), hi...))
+	}
+	require.True(t, tree.Delete(open))
+	assert.Nil(t, tree.Find([]byte("a"), nil))
+}
+
 func TestStabVisitsInOrderOfStart(t *testing.T) {
 	var tree Tree[int]
 	for _, i := range rand.New(rand.NewPCG(1, 2)).Perm(1000) {
