@@ -141,7 +141,9 @@ func (s *session) machineFigures(run *Run) {
 		if stats.Groups > 0 {
 			run.set("commit.puts_per_group", float64(stats.Puts)/float64(stats.Groups))
 		}
-		run.set("engine.apply_max_ns", float64(stats.ApplyLongest))
+		if stats.Applies > 0 {
+			run.set("engine.apply_max_ns", float64(stats.ApplyLongest))
+		}
 	}
 }
 

@@ -36,7 +36,7 @@ type Options struct {
 // Result.Broken. An error means that something could not be measured; the
 // result then holds what was.
 func Measure(ctx context.Context, plan Plan, o Options) (*Result, error) {
-	res := &Result{Schema: Schema, Started: time.Now().UTC(), Target: o.Kind.Facts(), Plan: plan}
+	res := &Result{Schema: Schema, Started: time.Now().UTC().Truncate(time.Second), Target: o.Kind.Facts(), Plan: plan}
 	if o.Recording != nil {
 		res.Source = &o.Recording.Facts
 	}
@@ -151,7 +151,9 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 	if s.ended > 0 { // something was measured
 		m.figures(s, &run)
 		s.machineFigures(&run)
-		run.Series = s.series
+		if len(s.series.EventsPerS) > 0 { // it took at least a second
+			run.Series = s.series
+		}
 	}
 	err = errors.Join(err, target.Close())
 	if facts := r.options.Kind.Facts(); facts.Volatile {

@@ -147,11 +147,12 @@ func (p place) remove() error {
 }
 
 // stoppable is a context that the first Ctrl-C ends; the second ends the
-// program.
+// program. A reader of the output that went away counts as one: without it
+// the program would die and leave its files.
 func (r *runCommand) stoppable() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	over := make(chan struct{})
 	go func() {
 		select {
