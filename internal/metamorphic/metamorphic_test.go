@@ -125,3 +125,30 @@ func TestOps_Replay(t *testing.T) {
 	_, err = metamorphic.Parse([]byte("# a remark\n\n{\"do\":\"settle\"}\nput a b"))
 	assert.ErrorContains(t, err, "line 4")
 }
+
+// FuzzRun lets the fuzzer choose lists; in memory, where they are quick.
+func FuzzRun(f *testing.F) {
+	f.Add(uint64(1), uint8(200))
+	f.Add(uint64(42), uint8(60))
+	all := variants()
+	f.Fuzz(func(t *testing.T, seed uint64, n uint8) {
+		_, err := metamorphic.Run(metamorphic.Generate(seed, int(n)), all[[]string{"mem/sync", "mem/relaxed"}[seed%2]], t.TempDir())
+		explain(t, seed, err)
+		require.NoError(t, err)
+	})
+}
+
+// FuzzParse: any text is a list or an error.
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(`{"do":"put","key":"a","value":"b"}`))
+	f.Add(metamorphic.Format(metamorphic.Generate(3, 20)))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		ops, err := metamorphic.Parse(text)
+		if err != nil {
+			return
+		}
+		again, err := metamorphic.Parse(metamorphic.Format(ops))
+		require.NoError(t, err)
+		assert.Equal(t, string(metamorphic.Format(ops)), string(metamorphic.Format(again)))
+	})
+}
