@@ -19,23 +19,21 @@ const (
 	flattenWorkers = 1
 	// discardRatio: a value log file is rewritten once half of it is garbage.
 	discardRatio = 0.5
-	// pendingLoads bounds the batches that Restore has under way.
-	pendingLoads = 16
+	// backupHead begins a backup.
+	backupHead = "watchkv badger 1\n"
 )
 
+// Backup writes the entries of one view. badger's own stream reads with
+// several transactions that each begin when they come to it, so it is not of
+// one moment.
 func (e *engine) Backup(ctx context.Context, w io.Writer) error {
-	if err := e.gate.Enter(); err != nil {
+	v, err := e.View()
+	if err != nil {
 		return fmt.Errorf("badger: backup: %w", err)
 	}
-	defer e.gate.Leave()
-	out := &backend.ContextWriter{Context: ctx, W: w}
-	framed := newFrameWriter(out)
-	_, err := e.db.Backup(framed, 0)
-	if err == nil {
-		err = framed.close()
-	}
-	if err := errors.Join(out.Err, err); err != nil { // badger drops the chain of errors
-		return fmt.Errorf("badger: backup: %w", damage(err))
+	err = backend.WriteEntries(ctx, w, backupHead, v, &e.spaces)
+	if err := errors.Join(err, v.Close()); err != nil {
+		return fmt.Errorf("badger: backup: %w", err)
 	}
 	return nil
 }
@@ -62,16 +60,12 @@ func putBack(ctx context.Context, path string, r io.Reader, o backend.Options) e
 		return err
 	}
 	o.ReadOnly = false
-	db, err := openDB(settings(path, o))
+	e, err := openBelow(path, o)
 	if err != nil {
 		return err
 	}
-	in := newFrameReader(&backend.ContextReader{Context: ctx, R: r})
-	err = db.Load(in, pendingLoads)
-	if err == nil {
-		err = in.ended()
-	}
-	if err := errors.Join(in.err, err, db.Close()); err != nil {
+	err = backend.ReadEntries(ctx, r, backupHead, e)
+	if err := errors.Join(err, e.Close()); err != nil {
 		return err
 	}
 	return errors.Join(os.Remove(mark), backend.SyncDir(path))

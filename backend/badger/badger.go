@@ -18,7 +18,8 @@
 //     Options.CacheBytes does nothing.
 //   - Reclaim rewrites tables and the value log. Writers go on. It gives back
 //     little: tombstones go only as later compactions happen to meet them.
-//   - Backup is badger's own stream of entries. Writers go on.
+//   - Backup is a stream of the entries of one view. Writers go on; what they
+//     replace meanwhile stays on disk until it ends.
 package badger
 
 import (
@@ -78,6 +79,14 @@ func Open(path string, o backend.Options) (backend.Engine, error) {
 }
 
 func open(path string, o backend.Options) (*engine, error) {
+	if _, err := os.Stat(filepath.Join(path, restoring)); err == nil {
+		return nil, fmt.Errorf("a restore into it was cut short: %w", backend.ErrDamaged)
+	}
+	return openBelow(path, o)
+}
+
+// openBelow is open without a look at the mark of a restore.
+func openBelow(path string, o backend.Options) (*engine, error) {
 	_, spaces, err := o.RegisteredSpaces()
 	if err != nil {
 		return nil, err
@@ -87,9 +96,6 @@ func open(path string, o backend.Options) (*engine, error) {
 	}
 	if _, err := backend.PrepareDir(path, o.ReadOnly, ownName); err != nil {
 		return nil, err
-	}
-	if _, err := os.Stat(filepath.Join(path, restoring)); err == nil {
-		return nil, fmt.Errorf("a restore into it was cut short: %w", backend.ErrDamaged)
 	}
 	if err := lockAndClean(path, o.ReadOnly); err != nil {
 		return nil, err
