@@ -13,9 +13,6 @@ import (
 	"github.com/watchkv/watchkv/bench/figure"
 )
 
-// version of the program and of the library it belongs to.
-const version = "0.1.0"
-
 // execute runs one command line, the program's name first, and returns the
 // exit code. A mistake is one line on stderr.
 func execute(t *terminal, args []string) int {
@@ -164,15 +161,6 @@ func newVersion(t *terminal) *cobra.Command {
 			return err
 		},
 	}
-}
-
-func versionLine() string {
-	made := madeBy("")
-	line := "watchbench " + made.Watchbench
-	if made.Commit != "" {
-		line += "   commit " + made.Commit[:min(12, len(made.Commit))]
-	}
-	return line + "   " + made.Go
 }
 
 // positive reads a count of at least 1.

@@ -7,10 +7,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
-	"runtime"
-	"runtime/debug"
 	"strings"
-	"sync"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -86,64 +83,6 @@ func (r *runCommand) makePlan() (plan bench.Plan, err error) {
 		err = misused("--%s %s: %s", wrong.Setting, wrong.Given, wrong.Problem)
 	}
 	return plan, err
-}
-
-// place is where the data go.
-type place struct {
-	dir  string
-	temp bool
-	mu   *sync.Mutex // a second Ctrl-C may remove while the first does
-}
-
-// openPlace makes the directory. One that is given must not hold data of an
-// earlier run, or anybody's.
-func openPlace(given string, plan bench.Plan) (place, error) {
-	p := place{dir: given, temp: given == "", mu: &sync.Mutex{}}
-	if p.temp {
-		dir, err := os.MkdirTemp("", "watchbench-*")
-		if err != nil {
-			return p, unmeasured("no temporary directory: %v", err)
-		}
-		p.dir = dir
-		return p, nil
-	}
-	folders := []string{given}
-	for rep := 1; rep <= plan.Count; rep++ {
-		for i := range plan.Scenarios {
-			folders = append(folders, filepath.Join(given, bench.FolderOf(plan, rep, i)))
-		}
-	}
-	for _, folder := range folders {
-		driver, held, any := heldBy(folder)
-		switch {
-		case held:
-			return p, unmeasured("--dir %q: held by another process (%s LOCK); choose another directory", given, driver.Name)
-		case any:
-			return p, misused("--dir %q: %s holds %s data already; choose another directory", given, folder, driver.Name)
-		}
-	}
-	if err := os.MkdirAll(given, 0o755); err != nil {
-		return p, misused("--dir %q: %v", given, errors.Unwrap(err))
-	}
-	return p, nil
-}
-
-// remove clears a temporary directory.
-func (p place) remove() error {
-	if !p.temp {
-		return nil
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	err := os.RemoveAll(p.dir)
-	// A store that is still being written may make a file meanwhile.
-	for range 3 {
-		if err == nil {
-			break
-		}
-		err = os.RemoveAll(p.dir)
-	}
-	return err
 }
 
 // stoppable is a context that the first Ctrl-C ends; the second ends the
@@ -312,39 +251,4 @@ func (r *runCommand) next(res *bench.Result) []string {
 // the program.
 func recorded(args []string) []string {
 	return append([]string{"watchbench"}, args[1:]...)
-}
-
-// madeBy names this program and, of the modules in it, those of an engine.
-func madeBy(engine string) bench.MadeBy {
-	made := bench.MadeBy{Watchbench: version, Go: runtime.Version()}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return made
-	}
-	for _, setting := range info.Settings {
-		if setting.Key == "vcs.revision" {
-			made.Commit = setting.Value
-		}
-	}
-	for _, dep := range info.Deps {
-		if engine != "" && strings.Contains(dep.Path, engine) {
-			if made.Modules == nil {
-				made.Modules = map[string]string{}
-			}
-			made.Modules[dep.Path] = dep.Version
-		}
-	}
-	return made
-}
-
-// fileKind is "directory", "file" or "" for what is at path.
-func fileKind(path string) string {
-	info, err := os.Stat(path)
-	switch {
-	case err != nil:
-		return ""
-	case info.IsDir():
-		return "directory"
-	}
-	return "file"
 }

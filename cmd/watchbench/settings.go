@@ -11,7 +11,6 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/engines"
 	"github.com/watchkv/watchkv/bench"
 	"github.com/watchkv/watchkv/bench/figure"
@@ -215,17 +214,4 @@ func (f *runFlags) checkOutput() error {
 		}
 	}
 	return nil
-}
-
-// heldBy tells whose data stand at path, and whether somebody has them open.
-func heldBy(path string) (driver backend.Driver, held, any bool) {
-	driver, any = engines.Holding(path)
-	if !any {
-		return driver, false, false
-	}
-	engine, err := driver.Open(path, backend.Options{ReadOnly: true})
-	if err == nil {
-		_ = engine.Close() // only opened to see whether it can be
-	}
-	return driver, errors.Is(err, backend.ErrLocked), true
 }
