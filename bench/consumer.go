@@ -244,7 +244,9 @@ func (c *consumer) flush() {
 	phase := c.session.rec.phases.at(c.session.clock.now())
 	l := c.lane
 	l.mu.Lock()
-	l.second.events += c.events
+	if c.class != classProbe {
+		l.second.events += c.events
+	}
 	l.events[c.class][phase] += c.events
 	l.eventBytes[c.class][phase] += c.bytes
 	for _, s := range c.samples {

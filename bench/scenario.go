@@ -34,7 +34,7 @@ var scenarioKinds = map[string]scenarioKind{
 		fill: func(sc *Scenario, s Settings, short bool) {
 			s.spread(sc)
 			if s.Streams == 0 {
-				sc.Streams = min(sc.Streams, max(1, sc.Watchers/slowWatchesPerStream))
+				sc.Streams = min(sc.Streams, max(2, sc.Watchers/slowWatchesPerStream)) // 2: one stays healthy
 			}
 			s.live(sc)
 			s.long(sc, short)

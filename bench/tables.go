@@ -110,13 +110,13 @@ func (r *report) ways(run *Run) string {
 
 func (r *report) catchUp(rows []row) {
 	run := &rows[0].run
-	r.line("CATCH-UP  over %s revisions, %s MB; heap at most %s", figure.Count(rows[0].sc.History),
+	r.line("CATCH-UP  over %s, %s MB; heap at most %s", counted(int(rows[0].sc.History), "revision"),
 		r.megabytes(run, "catchup.history_bytes"), r.largest(rows, "memory.heap_max_bytes"))
 	r.caughtUp(rows)
 }
 
 func (r *report) replay(rows []row) {
-	r.line("REPLAY  of %s revisions, %s MB; heap at most %s", figure.Count(r.res.Source.Revisions),
+	r.line("REPLAY  of %s, %s MB; heap at most %s", counted(int(r.res.Source.Revisions), "revision"),
 		r.megabytes(&rows[0].run, "catchup.history_bytes"), r.largest(rows, "memory.heap_max_bytes"))
 	r.caughtUp(rows)
 }
@@ -188,7 +188,7 @@ func (r *report) interference(row row) {
 	if row.sc.FullSpeed {
 		load = "puts at full speed"
 	}
-	r.line("INTERFERENCE  %s replay %s revisions beside %s", what, figure.Count(row.sc.History), load)
+	r.line("INTERFERENCE  %s replaying %s beside %s", what, counted(int(row.sc.History), "revision"), load)
 	cells := [][]string{{"", "put p50", "put p99", "put max", "notify p99", "puts/s"}}
 	for _, part := range []struct{ name, of string }{{"quiet", "quiet."}, {"while replaying", ""}} {
 		cells = append(cells, []string{

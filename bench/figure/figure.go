@@ -81,6 +81,8 @@ func Plain(v float64) string {
 	switch {
 	case v == 0:
 		return "0"
+	case v < 0.01:
+		return "<0.01"
 	case v < 0.995:
 		return strconv.FormatFloat(v, 'g', 3, 64)
 	case v < 999.5:

@@ -50,7 +50,7 @@ func TestCountRatePlain(t *testing.T) {
 	for v, want := range map[float64]string{0: "0", 1.5: "1.50", 99.97: "100", 2000: "2,000", 9999.4: "9,999", 9999.7: "10.0k", 111_234: "111k", 11_234_000: "11.2M", 999_700: "1.00M"} {
 		assert.Equal(t, want, figure.Rate(v))
 	}
-	for v, want := range map[float64]string{0: "0", 41.26: "41.3", 4138: "4,140", 999.6: "1,000", 123_456: "123,000"} {
+	for v, want := range map[float64]string{0: "0", 0.00006: "<0.01", 0.07331: "0.0733", 41.26: "41.3", 4138: "4,140", 999.6: "1,000", 123_456: "123,000"} {
 		assert.Equal(t, want, figure.Plain(v))
 	}
 }
