@@ -1,5 +1,7 @@
 package watchtest
 
+import "maps"
+
 // latest is the state of a watch with policy Latest: 24 bytes for each key
 // delivered or skipped.
 type latest struct {
@@ -14,11 +16,14 @@ func newLatest() *latest {
 
 // step takes an event or mark, all up to which is in the history.
 func (l *latest) step(m *matcher, it *item) *Broken {
-	if it.kind == markProgress {
+	switch it.kind {
+	case markProgress:
 		if b := l.skipTo(m, it.rev+1, 0, true); b != nil {
 			return b
 		}
 		return l.owed(m, it.rev)
+	case markCaughtUp:
+		return l.caughtUp(m, it.rev)
 	}
 	if it.kind != isEvent {
 		if b := l.skipTo(m, it.rev+1, 0, it.conflated); b != nil {
@@ -51,6 +56,28 @@ func (l *latest) step(m *matcher, it *item) *Broken {
 	}
 	l.delivered[it.key] = want
 	delete(l.skipped, it.key)
+	return nil
+}
+
+// caughtUp: of every key the newest version up to the watch's creation has
+// arrived, unless it is superseded up to where the hub is. What the hub was
+// at is not where the watch is, so nothing is passed over here.
+func (l *latest) caughtUp(m *matcher, hub int64) *Broken {
+	newest := maps.Clone(l.skipped)
+	for i, n := m.cursor, m.view.len(); i < n; i++ {
+		e := m.view.at(i)
+		switch {
+		case e == nil || e.rev > hub:
+			i = n
+		case m.filtered(e):
+			delete(newest, e.key)
+		case e.rev >= m.first:
+			newest[e.key] = e
+		}
+	}
+	if e := l.missing(m, newest, m.w.created); e != nil {
+		return broken("V5", "the end of catch-up was told for all up to %d, but %s did not arrive, and nothing newer of the key", m.w.created, m.text(e))
+	}
 	return nil
 }
 
@@ -123,13 +150,22 @@ func (l *latest) needless(m *matcher, e *entry) bool {
 
 // owed: the newest version of every key up to rev must have arrived.
 func (l *latest) owed(m *matcher, rev int64) *Broken {
-	for _, e := range l.skipped {
-		if e.rev <= rev && !l.needless(m, e) {
-			return broken("V6", "%s was skipped and nothing newer of the key arrived up to revision %d", m.text(e), rev)
-		}
+	if e := l.missing(m, l.skipped, rev); e != nil {
+		return broken("V6", "%s was skipped and nothing newer of the key arrived up to revision %d", m.text(e), rev)
 	}
 	clear(l.skipped)
 	l.loose = l.loose[:0]
+	return nil
+}
+
+// missing is one of the newest versions of keys, up to rev, that had to
+// arrive.
+func (l *latest) missing(m *matcher, newest map[uint64]*entry, rev int64) *entry {
+	for _, e := range newest {
+		if e.rev <= rev && !l.needless(m, e) {
+			return e
+		}
+	}
 	return nil
 }
 

@@ -171,7 +171,7 @@ func (w *Watch) deliver(r *watch.Response) *Broken {
 		}
 	}
 	if r.CaughtUp {
-		if b := w.catchesUp(); b != nil {
+		if b := w.catchesUp(r); b != nil {
 			return b
 		}
 	}
@@ -289,14 +289,14 @@ func (w *Watch) form(e *mvcc.Event) *Broken {
 	return nil
 }
 
-func (w *Watch) catchesUp() *Broken {
+func (w *Watch) catchesUp(r *watch.Response) *Broken {
 	if w.caughtUp != 0 {
 		return broken("V5", "the end of catch-up was told a second time")
 	}
 	w.counts.CaughtUp++
 	w.caughtUp = max(w.created, 1)
-	if w.req.Policy == watch.Latest {
-		return nil // what is superseded may still be owed
+	if w.req.Policy == watch.Latest { // what it skipped may be superseded up to where it is now
+		return w.matcher.mark(markCaughtUp, max(w.created, r.Revision), false)
 	}
 	return w.matcher.mark(markCaughtUp, w.created, false)
 }
