@@ -210,10 +210,10 @@ func (r *report) head() {
 	}
 	verdict := "all promises kept"
 	switch {
-	case r.res.CutShort != nil:
-		verdict = "promises kept until then"
 	case len(r.res.Runs) == 0:
 		verdict = "nothing was measured"
+	case r.res.CutShort != nil, r.res.Failed != "":
+		verdict = "promises kept until then"
 	default:
 		verdict = r.paint.green(verdict)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
+	"errors"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -120,4 +121,26 @@ func TestBrokenPromiseReplacesFigures(t *testing.T) {
 			assert.FileExists(t, json)
 		})
 	}
+}
+
+// A target that dies keeps what was measured before, and the code is 3.
+func TestDyingTargetKeepsWhatWasMeasured(t *testing.T) {
+	plan, err := bench.Settings{Scenarios: []string{bench.Notify, bench.Slow}, Seed: 7}.Plan()
+	require.NoError(t, err)
+	res := &bench.Result{
+		Schema: bench.Schema, Plan: plan, Target: bench.TargetFacts{Engine: "mem", Durability: "sync"},
+		Runs:   []bench.Run{{Scenario: "notify/one-key", Metrics: map[string]float64{"notify.p50_ns": 312_000}}},
+		Failed: "21 s into slow: put 7: EOF",
+	}
+	var out, stderr bytes.Buffer
+	json := filepath.Join(t.TempDir(), "out.json")
+	r := &runCommand{term: &terminal{out: &out, err: &stderr, rawOut: &out}, plan: plan, args: []string{"watchbench", "run"}, flags: runFlags{json: json}}
+	end := r.conclude(res, errors.New(res.Failed))
+	var exit *exitError
+	require.ErrorAs(t, end, &exit)
+	assert.Equal(t, exitUnmeasured, exit.code)
+	assert.Equal(t, "21 s into slow: put 7: EOF; "+json+" keeps 1 of 4 scenarios, marked incomplete", exit.text)
+	assert.Contains(t, out.String(), "promises kept until then")
+	assert.Contains(t, out.String(), "312 µs")
+	assert.FileExists(t, json)
 }

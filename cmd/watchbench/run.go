@@ -173,18 +173,19 @@ func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
 			return unmeasured("the result cannot be written: %v", err)
 		}
 	}
-	if err := r.writeJSON(res); err != nil {
-		return err
-	}
+	err := r.writeJSON(res)
 	switch {
+	case res.Broken != nil:
+		if err != nil {
+			return &exitError{code: exitBroken, text: err.Error()}
+		}
+		return &exitError{code: exitBroken}
+	case err != nil:
+		return err
 	case measureErr != nil && len(res.Runs) > 0 && r.flags.json != "":
-		var exit *exitError
-		errors.As(r.cause(measureErr), &exit)
-		return unmeasured("%s; %s keeps %d of %d scenarios, marked incomplete", exit.text, r.flags.json, len(res.Runs), len(r.plan.Scenarios)*r.plan.Count)
+		return unmeasured("%v; %s keeps %d of %d scenarios, marked incomplete", r.cause(measureErr), r.flags.json, len(res.Runs), len(r.plan.Scenarios)*r.plan.Count)
 	case measureErr != nil:
 		return r.cause(measureErr)
-	case res.Broken != nil:
-		return &exitError{code: exitBroken}
 	case res.CutShort != nil:
 		return &exitError{code: exitInterrupted}
 	}
