@@ -85,7 +85,7 @@ func (sh *shard) catchUpOnce(ctx context.Context, r *reader) bool {
 // classify sorts the unsynced seats of this round by where their history is,
 // after it has let go of those that are done or too late.
 func (sh *shard) classify(r *reader) bool {
-	compact, current, recent := sh.source.CompactRev(), sh.source.Rev(), sh.source.RecentFirst()
+	compact, recent := sh.source.CompactRev(), sh.source.RecentFirst()
 	clear(r.memory)
 	clear(r.cold)
 	clear(r.latest)
@@ -105,7 +105,7 @@ func (sh *shard) classify(r *reader) bool {
 			continue
 		case st.behind.next < compact:
 			st.listed = false
-			sh.compactedLocked(st, compact, current)
+			sh.compactedLocked(st, compact)
 			continue
 		case st.group.policy == Latest:
 			r.latest = append(r.latest, st)

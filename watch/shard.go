@@ -339,10 +339,11 @@ func (sh *shard) endSeatLocked(st *seat, r Response) {
 	}
 }
 
-// compactedLocked ends a seat that needs history which is gone.
-func (sh *shard) compactedLocked(st *seat, compact, current int64) {
+// compactedLocked ends a seat that needs history which is gone. The revision
+// is read here: read before the lock, it could be below that of a Created.
+func (sh *shard) compactedLocked(st *seat, compact int64) {
 	sh.endSeatLocked(st, Response{
-		CompactRevision: compact, Revision: current,
+		CompactRevision: compact, Revision: sh.source.Rev(),
 		Err: &mvcc.CompactedError{Requested: st.behind.next, Compact: compact},
 	})
 }
