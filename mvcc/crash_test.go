@@ -163,6 +163,14 @@ func TestHashKV_SameWhateverTheWay(t *testing.T) {
 	got, err := never.HashKV(ctx, 0)
 	require.NoError(t, err)
 	require.Equal(t, HashResult{Hash: got.Hash, Rev: 1, CompactRev: -1, HashRev: 1}, got)
+	// No key is alive: the tombstone at the compact revision counts for nothing.
+	empty := openMem(t, Config{})
+	put(t, empty, "a", "1")
+	del(t, empty, "a")
+	require.NoError(t, empty.Compact(ctx, 3))
+	hash, err := empty.HashKV(ctx, 0)
+	require.NoError(t, err)
+	require.Equal(t, HashResult{Hash: got.Hash, Rev: 3, CompactRev: 3, HashRev: 3}, hash)
 }
 
 // R4, R1: bumps beside writers: no revision comes twice, none goes down.

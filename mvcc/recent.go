@@ -83,7 +83,8 @@ func (t *tail) setApplied(rev int64) (pending int64) {
 	if i := int(rev - t.first); i >= 0 && i < t.n {
 		t.applyWt = t.slotLocked(i).upTo
 	}
-	for t.n > 1 && t.first <= t.applied && t.applyWt-t.evicted > t.limit {
+	// Nothing is left to evict of the applied stretch once its weight is 0.
+	for t.n > 1 && t.applyWt-t.evicted > t.limit {
 		e := t.slotLocked(0)
 		t.evicted = e.upTo
 		*e = tailEntry{}

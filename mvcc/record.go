@@ -135,6 +135,9 @@ func walkFields(b []byte, visit func(num protowire.Number, raw []byte, n uint64)
 		if n < 0 {
 			return fmt.Errorf("record: tag: %w: %w", protowire.ParseError(n), ErrDamaged)
 		}
+		if num > protowire.MaxValidNumber {
+			return fmt.Errorf("record: field number %d is out of range: %w", num, ErrDamaged)
+		}
 		b = b[n:]
 		var raw []byte
 		var value uint64
