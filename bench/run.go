@@ -80,7 +80,7 @@ func (r *runner) all(ctx context.Context) error {
 				r.cutShort(&run, time.Since(began), rep, i)
 				return nil
 			case err != nil:
-				return fmt.Errorf("%s into %s: %w", figure.Short(time.Since(began).Round(100*time.Millisecond)), r.plan.Scenarios[i].Title(), err)
+				return fmt.Errorf("stopped %s into %s: %w", figure.Short(time.Since(began).Round(100*time.Millisecond)), r.plan.Scenarios[i].Title(), err)
 			}
 			r.result.Runs = append(r.result.Runs, run)
 		}
