@@ -14,8 +14,9 @@ type Config struct {
 	// and options. 0 means 128. Control responses have room of their own.
 	OutboxResponses int
 	// OutboxBytes bounds the events that wait in a stream's outbox, in bytes
-	// of their records. As much again may be in the hands of Recv. One
-	// revision always fits an empty outbox. 0 means 1 MiB.
+	// of their records. As much again may be in the hands of Recv. An empty
+	// outbox takes one hand-over whatever it weighs: up to about 1 MiB, or
+	// one revision if that is larger. 0 means 1 MiB.
 	OutboxBytes int64
 	// MaxResponseBytes bounds the events of one response, unless a single
 	// revision is larger. 0 means 1 MiB, which keeps the encoded response
