@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -106,7 +107,12 @@ func (c *consumer) begin(ctx context.Context) error {
 	return nil
 }
 
+// yieldEvents is how many events a consumer reads before it lets others run:
+// about 10 µs of work.
+const yieldEvents = 256
+
 func (c *consumer) run(ctx context.Context) error {
+	unyielded := 0
 	for {
 		select {
 		case resume := <-c.stall:
@@ -124,6 +130,12 @@ func (c *consumer) run(ctx context.Context) error {
 		for i := range responses {
 			if err := c.take(&responses[i]); err != nil {
 				return err
+			}
+			// Consumers of a store are elsewhere; here they share the cores
+			// with it, and must not keep it waiting for a whole batch.
+			if unyielded += len(responses[i].Events); unyielded >= yieldEvents {
+				unyielded = 0
+				runtime.Gosched()
 			}
 		}
 		c.flush()
