@@ -176,12 +176,14 @@ func (sh *shard) deliverLocked(c *cohort, p *piece) {
 			}
 			if touched && runsFrom != st.behind.next {
 				runsFrom = st.behind.next
-				c.runs = runsOf(c.runs[:0], since(t.events, st.behind.next), p.next-1, int64(sh.hub.cfg.MaxResponseBytes))
+				c.runs = runsOf(c.runs[:0], since(t.events, st.behind.next), p.next-1, sh.hub.cfg.runBytes())
 			}
-			if touched && len(c.runs[0].events) > 0 && !sh.offerHistoryLocked(st, c.runs, p.way) {
-				st.leave()
-				sh.demoteLocked(st, st.behind.next)
-				continue
+			if touched && len(c.runs[0].events) > 0 {
+				if next := sh.offerHistoryLocked(st, c.runs, p.way); next < p.next {
+					st.leave()
+					sh.demoteLocked(st, next)
+					continue
+				}
 			}
 			if sh.advanceLocked(st, p.next) {
 				kept = append(kept, st)
@@ -267,19 +269,13 @@ func since(events []mvcc.Event, rev int64) []mvcc.Event {
 	return events[i:]
 }
 
-// offerHistoryLocked is one offer of catch-up.
-func (sh *shard) offerHistoryLocked(st *seat, runs []run, way Way) bool {
-	n := int64(st.live())
-	sh.stats.Offers += n
-	if !st.stream.box.offer(st, runs) {
-		return false
-	}
-	st.lastRev = runs[len(runs)-1].rev
-	for i := range runs {
-		sh.stats.CatchUp[way].Events += n * int64(len(runs[i].events))
-		sh.stats.CatchUp[way].Bytes += n * runs[i].bytes
-	}
-	return true
+// offerHistoryLocked is one offer of catch-up. It returns the first revision
+// that there was no room for.
+func (sh *shard) offerHistoryLocked(st *seat, runs []run, way Way) (next int64) {
+	events, bytes, next := sh.offerRunsLocked(st, runs, st.behind.next)
+	sh.stats.CatchUp[way].Events += events
+	sh.stats.CatchUp[way].Bytes += bytes
+	return next
 }
 
 // advanceLocked moves a seat to next. It reports whether the seat still has

@@ -15,8 +15,7 @@ type Config struct {
 	OutboxResponses int
 	// OutboxBytes bounds the events that wait in a stream's outbox, in bytes
 	// of their records. As much again may be in the hands of Recv. An empty
-	// outbox takes one hand-over whatever it weighs: up to about 1 MiB, or
-	// one revision if that is larger. 0 means 1 MiB.
+	// outbox takes one revision whatever it weighs. 0 means 1 MiB.
 	OutboxBytes int64
 	// MaxResponseBytes bounds the events of one response, unless a single
 	// revision is larger. 0 means 1 MiB, which keeps the encoded response
@@ -68,6 +67,9 @@ func (c Config) withDefaults() Config {
 	}
 	return c
 }
+
+// runBytes bounds the events that are handed over as one.
+func (c *Config) runBytes() int64 { return min(int64(c.MaxResponseBytes), c.OutboxBytes) }
 
 func (c Config) validate() error {
 	if c.OutboxResponses < 0 || c.OutboxBytes < 0 || c.MaxResponseBytes < 0 || c.MaxWatches < 0 ||

@@ -213,17 +213,14 @@ func (sh *shard) offerLocked(commits []mvcc.Commit) {
 		if g.prevKV {
 			events = b.matcher.withPrevious(&g.matched, commits, sh.prevs)
 		}
-		b.runs = runsOf(b.runs[:0], events, to, int64(sh.hub.cfg.MaxResponseBytes))
+		b.runs = runsOf(b.runs[:0], events, to, sh.hub.cfg.runBytes())
 		for i := g.synced.len() - 1; i >= 0; i-- {
 			st := g.synced.at(i)
-			n := int64(st.live())
-			sh.stats.Offers += n
-			if !st.stream.box.offer(st, b.runs) {
-				sh.demoteLocked(st, from)
-				continue
+			events, _, next := sh.offerRunsLocked(st, b.runs, from)
+			sh.stats.EventsDispatched += events
+			if next <= to {
+				sh.demoteLocked(st, next)
 			}
-			st.lastRev = to
-			sh.stats.EventsDispatched += n * int64(len(events))
 		}
 		clear(b.runs)
 	}
@@ -243,6 +240,21 @@ func (sh *shard) offerLocked(commits []mvcc.Commit) {
 	for s := range sh.owed {
 		sh.answerOwedLocked(s)
 	}
+}
+
+// offerRunsLocked offers runs from a revision on to a seat, counts what its
+// outbox took, for all its watches, and returns the first revision it had no
+// room for.
+func (sh *shard) offerRunsLocked(st *seat, runs []run, from int64) (events, bytes, next int64) {
+	n := int64(st.live())
+	sh.stats.Offers += n
+	next = from
+	for _, r := range runs[:st.stream.box.offer(st, runs)] {
+		events += n * int64(len(r.events))
+		bytes += n * r.bytes
+		st.lastRev, next = r.rev, r.rev+1
+	}
+	return events, bytes, next
 }
 
 // endLaggingLocked ends the watches under Policy Cancel that are too far

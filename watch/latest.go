@@ -78,13 +78,13 @@ func (sh *shard) readPass(ctx context.Context, st *seat) error {
 		return nil
 	}
 	if len(events) > 0 {
-		runs := runsOf(nil, events, next-1, int64(sh.hub.cfg.MaxResponseBytes))
+		runs := runsOf(nil, events, next-1, sh.hub.cfg.runBytes())
 		for i := range runs {
 			runs[i].conflated = true
 		}
-		if !sh.offerHistoryLocked(st, runs, WayIndex) {
+		if got := sh.offerHistoryLocked(st, runs, WayIndex); got < next {
 			p.revs = nil // a victim keeps its place, not what it was to get
-			sh.demoteLocked(st, st.behind.next)
+			sh.demoteLocked(st, got)
 			return nil
 		}
 	}

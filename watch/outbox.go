@@ -56,26 +56,28 @@ type outbox struct {
 
 // offer queues runs for the members of a seat, as a new entry or, if the last
 // entry of the seat is still queued and nothing has changed since, at its
-// end. It reports false, and remembers that there are victims, if there is no
-// room. An empty outbox takes any runs.
-func (o *outbox) offer(st *seat, runs []run) bool {
-	var bytes int64
-	for i := range runs {
-		bytes += runs[i].bytes
-	}
+// end. It returns how many of the runs, from the first, it had room for, and
+// if not all remembers that there are victims. An empty outbox takes at least
+// one.
+func (o *outbox) offer(st *seat, runs []run) (taken int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.entries > 0 && o.bytes+bytes > o.maxBytes {
-		o.victims = true
-		return false
+	var bytes int64
+	for taken < len(runs) && (o.entries+taken == 0 || o.bytes+bytes+runs[taken].bytes <= o.maxBytes) {
+		bytes += runs[taken].bytes
+		taken++
 	}
-	if e := o.growable(st); e != nil {
+	e := o.growable(st)
+	if e == nil && o.entries >= o.maxEntries {
+		taken = 0
+	}
+	o.victims = o.victims || taken < len(runs)
+	if taken == 0 {
+		return 0
+	}
+	if runs = runs[:taken]; e != nil {
 		e.more = append(e.more, runs...)
 	} else {
-		if o.entries >= o.maxEntries {
-			o.victims = true
-			return false
-		}
 		o.queue = append(o.queue, entry{members: st.members, first: runs[0]})
 		if len(runs) > 1 {
 			o.queue[len(o.queue)-1].more = append([]run(nil), runs[1:]...)
@@ -86,7 +88,7 @@ func (o *outbox) offer(st *seat, runs []run) bool {
 	o.bytes += bytes
 	o.peak = max(o.peak, o.bytes)
 	o.signal()
-	return true
+	return taken
 }
 
 // growable returns the seat's last entry if runs may still be added to it:
