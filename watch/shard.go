@@ -2,6 +2,7 @@ package watch
 
 import (
 	"container/heap"
+	"slices"
 	"sync"
 	"sync/atomic"
 
@@ -25,6 +26,7 @@ type shard struct {
 	groups   groupIndex
 	streams  map[*Stream]struct{}
 	waiting  waitingHeap                    // watches whose start is above offered+1
+	left     int                            // cancelled ones that are still in it
 	marks    []*watcher                     // synced or waiting, CaughtUp owed once offered reaches created
 	unsynced []*seat                        // the catch-up's work, in no order
 	lagging  map[*seat]struct{}             // behind under Policy Cancel, caught up before
@@ -108,12 +110,25 @@ func (sh *shard) releaseWaitingLocked(offering bool) {
 		}
 		heap.Pop(&sh.waiting)
 		if f.w.dead() {
+			sh.left--
 			continue
 		}
 		at := f.w.seat
 		at.stream.behind--
 		sh.placeLocked(f.w, at.group, at.stream, f.start, false)
 	}
+}
+
+// leaveWaitingLocked notes that a waiting watch was cancelled. Its place is
+// kept until half of the places are such, so that a cancel costs little and
+// the heap follows the watches there are.
+func (sh *shard) leaveWaitingLocked() {
+	if sh.left++; 2*sh.left <= len(sh.waiting) {
+		return
+	}
+	sh.waiting = slices.DeleteFunc(sh.waiting, func(f waiting) bool { return f.w.dead() })
+	heap.Init(&sh.waiting)
+	sh.left = 0
 }
 
 // demoteLocked makes victims of a seat whose outbox had no room for what
@@ -165,6 +180,9 @@ func (sh *shard) splitByStartLocked(st *seat) {
 		part.members = append(part.members, w)
 	}
 	st.members, st.dead, st.gone = nil, 0, true
+	if st.stream.reading[st.group] == st {
+		delete(st.stream.reading, st.group)
+	}
 }
 
 // unmarkLocked hands the CaughtUp marks owed to members of a seat that just
@@ -293,11 +311,10 @@ func (sh *shard) endLocked(s *Stream, w *watcher, r Response, tell bool) {
 	if st.state != Synced {
 		s.behind--
 	}
-	if st.state != parked {
-		st.drop()
-		if st.live() == 0 {
-			sh.removeSeatLocked(st)
-		}
+	if st.state == parked {
+		sh.leaveWaitingLocked()
+	} else if st.drop(); st.live() == 0 {
+		sh.removeSeatLocked(st)
 	}
 	st.group.watches--
 	if st.group.watches == 0 {

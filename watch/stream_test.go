@@ -239,6 +239,34 @@ func TestHub_Watches(t *testing.T) {
 	assert.Positive(t, byID[1].LagBytes)
 }
 
+// Watches for a far revision that are cancelled leave nothing behind.
+func TestCancel_OfWaitingWatches(t *testing.T) {
+	store := memStore(t, mvcc.Config{})
+	h := newHub(store, Config{Shards: 1})
+	defer func() { require.NoError(t, h.Close()) }()
+	s, err := h.NewStream("")
+	require.NoError(t, err)
+	kept, err := s.Watch(Request{Key: []byte("a"), StartRevision: 3})
+	require.NoError(t, err)
+	for i := range int64(1000) {
+		id, err := s.Watch(Request{Key: []byte("a"), StartRevision: 1 << 60})
+		require.NoError(t, err)
+		require.NoError(t, s.Cancel(id), "%d", i)
+		require.LessOrEqual(t, len(h.shards[0].waiting), 4)
+	}
+	for range 2 {
+		_, err := store.Put(context.Background(), []byte("a"), nil)
+		require.NoError(t, err)
+	}
+	h.shards[0].dispatchOnce(context.Background())
+	h.shards[0].dispatchOnce(context.Background())
+	infos := h.Watches()
+	require.Len(t, infos, 1)
+	assert.Equal(t, kept, infos[0].ID)
+	assert.Equal(t, int64(4), infos[0].Next, "released when its start came")
+	assert.Zero(t, s.behind)
+}
+
 // An event that concerns nobody, and the offer of one to many watches that
 // share a seat, allocate nothing but what makes the event.
 func TestDispatch_Allocations(t *testing.T) {
