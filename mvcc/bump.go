@@ -83,9 +83,10 @@ func (s *Store) setRevision(rev int64) {
 	defer s.writer.Unlock()
 	s.next = rev + 1
 	s.ceiling = rev + s.tuning.ceilingStep
+	// First of all: who sees the hole must see that it is compacted.
+	s.compacted(rev)
 	s.tail.reset(s.next)
 	s.applied.Store(rev)
 	s.visible.Store(rev)
-	s.compacted(rev)
 	s.shown.wake()
 }

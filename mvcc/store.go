@@ -24,6 +24,7 @@ type Store struct {
 	failure    atomic.Pointer[failure]
 	gaps       atomic.Pointer[[]gap] // revisions that crashes in Relaxed lost
 	closed     atomic.Bool
+	ended      atomic.Bool // closed, and nothing becomes visible any more
 
 	writer  sync.Mutex // first in lock order; one transaction at a time stages
 	next    int64      // revision the next transaction gets
@@ -137,7 +138,7 @@ func (s *Store) Wait(ctx context.Context, rev int64) error {
 		return nil
 	}
 	err := s.shown.wait(ctx, func() bool {
-		return s.visible.Load() >= rev || s.failure.Load() != nil || s.closed.Load()
+		return s.visible.Load() >= rev || s.failure.Load() != nil || s.ended.Load()
 	})
 	switch f := s.failure.Load(); {
 	case s.visible.Load() >= rev:

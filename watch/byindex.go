@@ -56,7 +56,7 @@ func (sh *shard) readIndex(ctx context.Context, r *reader, seats []*seat) error 
 func (sh *shard) readMatches(ctx context.Context, r *reader, span mvcc.Span, from int64) (piece, error) {
 	to := sh.offeredNow()
 	if n, _ := sh.source.CountRevisions(span, from, 0, indexWindow*indexWindow); n > indexWindow && !span.Single() {
-		to = from + max((to-from)*indexWindow/int64(n), 1)
+		to = min(to, from+max((to-from)*indexWindow/int64(n), 1))
 	}
 	limits := mvcc.RevLimits{}
 	if span.Single() {

@@ -79,7 +79,22 @@ func (sh *shard) catchUpOnce(ctx context.Context, r *reader) bool {
 	case err == nil:
 		err = sh.readCold(ctx, r)
 	}
-	return ctx.Err() == nil && !errors.Is(err, mvcc.ErrClosed)
+	if errors.Is(err, mvcc.ErrClosed) {
+		sh.losePast()
+		return false
+	}
+	return ctx.Err() == nil
+}
+
+// losePast is for a store that was closed before the hub: what is behind will
+// never be synced, and Recv need not wait for it.
+func (sh *shard) losePast() {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	sh.pastGone = true
+	for s := range sh.streams {
+		s.box.poke()
+	}
 }
 
 // classify sorts the unsynced seats of this round by where their history is,
@@ -167,8 +182,11 @@ func (sh *shard) endPrevKVSeatsLocked(ctx context.Context, c *cohort, err error)
 		return
 	}
 	for _, t := range c.targets {
-		if t.group.prevKV {
-			for _, st := range t.seats {
+		if !t.group.prevKV || t.matched.batch != c.matcher.batch {
+			continue
+		}
+		for _, st := range t.seats {
+			if !st.gone && st.state == Unsynced {
 				sh.endSeatLocked(st, Response{Err: err, Revision: sh.offered})
 			}
 		}
@@ -290,7 +308,9 @@ func (sh *shard) readScan(ctx context.Context, r *reader, seats []*seat) error {
 	if err != nil {
 		r.scan = nil
 		if !errors.Is(err, mvcc.ErrCompacted) && !errors.Is(err, mvcc.ErrClosed) && ctx.Err() == nil {
-			sh.endSeats(seats, err)
+			for _, t := range s.cohort.targets {
+				sh.endSeats(t.seats, err)
+			}
 		}
 		return err
 	}

@@ -10,8 +10,9 @@ import (
 // Config configures a Hub. The zero value works.
 type Config struct {
 	// OutboxResponses bounds what waits in a stream's outbox, in hand-overs:
-	// one is a run of events for all watches of the stream that share a range
-	// and options. 0 means 128. Control responses have room of their own.
+	// one is events for all watches of the stream that share a range and
+	// options; while it waits, more events for the same watches join it. 0
+	// means 128. Control responses have room of their own.
 	OutboxResponses int
 	// OutboxBytes bounds the events that wait in a stream's outbox, in bytes
 	// of their records. As much again may be in the hands of Recv. An empty

@@ -114,6 +114,9 @@ func (sh *shard) fallBehindLocked(st *seat, from int64) {
 	sh.stats.Synced -= n
 	sh.stats.Unsynced += n
 	sh.unmarkLocked(st)
+	if st.group.policy == Cancel {
+		sh.lagging[st] = struct{}{}
+	}
 	if st.group.policy == Latest {
 		before := len(st.stream.victims)
 		sh.splitByStartLocked(st)

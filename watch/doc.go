@@ -46,7 +46,9 @@
 // stream that is not read makes its watches victims; it costs the others
 // nothing. Memory that a stream can hold: Config.OutboxBytes queued, as much
 // again in the hands of Recv, and at least one revision whatever its size;
-// control responses beside it, at most three for each watch made.
+// control responses beside it: at most three for each watch made, one for each
+// refused, one answer to a request for progress, and periodic progress only
+// while fewer than Config.OutboxResponses entries are queued.
 //
 // # Locks
 //

@@ -101,7 +101,7 @@ func (sh *shard) readPass(ctx context.Context, st *seat) error {
 // unseen is left out, and filters act on what remains.
 func (sh *shard) conflate(ctx context.Context, st *seat, read []mvcc.Event) (out []mvcc.Event, missing int, err error) {
 	p, g := &st.behind.pass, st.group
-	var before []mvcc.KeyRev // versions to read as previous values
+	var wanted []*mvcc.Event // one revision above base, to ask what was before
 	var of []int             // whose, in out
 	for i := range read {
 		ev := read[i]
@@ -115,29 +115,22 @@ func (sh *shard) conflate(ctx context.Context, st *seat, read []mvcc.Event) (out
 			continue
 		}
 		out = append(out, ev)
-		if !g.prevKV || g.noPut {
-			continue
-		}
-		switch {
-		case known && !was.Tombstone && was.Main >= p.start:
-			before, of = append(before, was), append(of, len(out)-1)
-		case unsure:
-			missing++
+		if g.prevKV && !g.noPut && (unsure || known && !was.Tombstone && was.Main >= p.start) {
+			wanted = append(wanted, &mvcc.Event{Type: mvcc.EventDelete, KV: mvcc.KeyValue{Key: ev.KV.Key, ModRevision: p.base + 1}})
+			of = append(of, len(out)-1)
 		}
 	}
-	if len(before) == 0 {
-		return out, missing, nil
+	if len(wanted) == 0 {
+		return out, 0, nil
 	}
-	prevs, err := sh.source.ReadRevisions(ctx, nil, before)
-	if errors.Is(err, mvcc.ErrCompacted) {
-		return out, missing + len(before), nil
-	}
+	prevs, missing, err := sh.source.Previous(ctx, nil, wanted)
 	if err != nil {
 		return nil, missing, err
 	}
-	for i := range prevs {
-		kv := prevs[i].KV
-		out[of[i]].Prev = &kv
+	for i, kv := range prevs {
+		if kv != nil && kv.ModRevision >= p.start {
+			out[of[i]].Prev = kv
+		}
 	}
 	return out, missing, nil
 }

@@ -46,8 +46,10 @@ type outbox struct {
 	peak    int64 // most bytes ever
 	control int64 // sequence number behind the last control entry
 	parked  bool  // the consumer waits on wake
-	victims bool  // an offer was refused since the last take
+	victims bool  // something was refused since the last take
 	closed  error
+
+	answered int64 // sequence number behind the last answer to RequestProgress
 
 	// wake has room for one signal: sent by whoever queues for a parked
 	// consumer, received by Recv, never closed.
@@ -116,15 +118,31 @@ func (o *outbox) tell(r Response) int64 {
 	return o.control
 }
 
-// tellIfRoom queues a control response unless the outbox is full of events.
-func (o *outbox) tellIfRoom(r Response) bool {
+// tellIfRoom queues a control response that may as well not be sent, unless
+// the outbox is full, of whatever.
+func (o *outbox) tellIfRoom(r Response) {
 	o.mu.Lock()
-	full := o.entries >= o.maxEntries || o.bytes >= o.maxBytes
+	full := len(o.queue) >= o.maxEntries || o.bytes >= o.maxBytes
 	o.mu.Unlock()
-	if full {
+	if !full {
+		o.tell(r)
+	}
+}
+
+// answer queues the answer to a request for progress, unless one is queued
+// already: then it reports false, and the next take tells of it as of victims.
+func (o *outbox) answer(r Response) bool {
+	o.mu.Lock()
+	queued := o.answered > o.taken
+	o.victims = o.victims || queued
+	o.mu.Unlock()
+	if queued {
 		return false
 	}
-	o.tell(r)
+	at := o.tell(r)
+	o.mu.Lock()
+	o.answered = at
+	o.mu.Unlock()
 	return true
 }
 

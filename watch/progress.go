@@ -52,18 +52,17 @@ func (sh *shard) tick() {
 
 // RequestProgress asks for one progress notification with id NoWatch. Its
 // revision is at least the store's current one at the time of the call. It is
-// owed until every watch of the stream is synced and past its start; at most
-// one is owed, and a later call raises its bar. A stream without watches gets
-// none.
+// owed until every watch of the stream is synced and past its start, and
+// until an earlier answer was received; at most one is owed, and a later call
+// raises its bar. A stream without watches gets none.
 func (s *Stream) RequestProgress() error {
 	sh := s.shard
-	bar := sh.source.Rev()
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if s.closed {
 		return ErrStreamClosed
 	}
-	sh.owed[s] = max(sh.owed[s], bar)
+	sh.owed[s] = max(sh.owed[s], sh.source.Rev())
 	sh.answerOwedLocked(s)
 	return nil
 }
@@ -76,8 +75,9 @@ func (sh *shard) answerOwedLocked(s *Stream) {
 	case len(s.watches) == 0:
 		delete(sh.owed, s)
 	case s.behind == 0 && sh.offered >= bar:
-		delete(sh.owed, s)
-		s.box.tell(Response{WatchID: NoWatch, Revision: sh.offered})
+		if s.box.answer(Response{WatchID: NoWatch, Revision: sh.offered}) {
+			delete(sh.owed, s)
+		}
 	}
 }
 

@@ -33,6 +33,7 @@ type shard struct {
 	progress map[*watcher]int64             // revision offered at the last tick
 	owed     map[*Stream]int64              // RequestProgress: revision the answer must reach
 	prevs    map[*mvcc.Event]*mvcc.KeyValue // previous values found for the current batch
+	pastGone bool                           // the store is closed: what is behind stays so
 	failed   error                          // the store ended; nothing above offered comes
 	stats    Stats
 
@@ -88,8 +89,9 @@ func (sh *shard) joinUnsyncedLocked(w *watcher, g *group, s *Stream, next int64)
 		st = &seat{group: g, stream: s, state: Unsynced, behind: &behind{next: next, writtenA: sh.written}}
 		if g.policy == Latest {
 			st.behind.pass.start = w.start
+		} else {
+			s.reading[g] = st
 		}
-		s.reading[g] = st
 		sh.listLocked(st)
 		sh.kick()
 	}
@@ -180,9 +182,6 @@ func (sh *shard) splitByStartLocked(st *seat) {
 		part.members = append(part.members, w)
 	}
 	st.members, st.dead, st.gone = nil, 0, true
-	if st.stream.reading[st.group] == st {
-		delete(st.stream.reading, st.group)
-	}
 }
 
 // unmarkLocked hands the CaughtUp marks owed to members of a seat that just
@@ -253,6 +252,7 @@ func (sh *shard) drained(s *Stream) {
 	}
 	clear(s.victims)
 	s.victims = s.victims[:0]
+	sh.answerOwedLocked(s)
 	sh.kick()
 }
 

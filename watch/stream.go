@@ -170,8 +170,8 @@ func (s *Stream) Cancel(id int64) error {
 // Recv waits until there is something for the stream and returns it: at least
 // one response, in order. The slice is valid until the next Recv, the events
 // in it stay valid. One caller at a time. A ctx that has ended does not keep
-// it from returning what is there. Errors: ctx's; ErrStreamClosed or
-// ErrHubClosed; and, once everything that is visible was delivered, the
+// it from returning what is there, nor does a Close what it has taken before.
+// Errors: ctx's; ErrStreamClosed or ErrHubClosed; and, once everything that is visible was delivered, the
 // store's own ErrFailed or ErrClosed, for then no event can follow.
 func (s *Stream) Recv(ctx context.Context) ([]Response, error) {
 	clear(s.out)
@@ -221,7 +221,7 @@ func (s *Stream) wait(ctx context.Context) error {
 func (sh *shard) exhausted(s *Stream) error {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
-	if s.behind > sh.waitingOf(s) || !s.box.idle() {
+	if sh.failed == nil || !s.box.idle() || s.behind > sh.waitingOf(s) && !sh.pastGone {
 		return nil
 	}
 	return fmt.Errorf("watch: no revision can follow %d: %w", sh.offered, sh.failed)

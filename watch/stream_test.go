@@ -322,3 +322,65 @@ func TestDispatch_Allocations(t *testing.T) {
 	assert.Zero(t, testing.AllocsPerRun(puts, step))
 	assert.Equal(t, (puts+1)*100, delivered, "10 streams of 10 watches")
 }
+
+// V2 V7: a stream that nobody reads keeps no more than its bound of periodic
+// progress, and one answer however often progress is requested; the answer
+// that is owed comes when the first was taken.
+func TestProgress_OfUnreadStreamIsBounded(t *testing.T) {
+	store := memStore(t, mvcc.Config{})
+	h := newHub(store, Config{Shards: 1, OutboxResponses: 5})
+	defer func() { require.NoError(t, h.Close()) }()
+	s, err := h.NewStream("")
+	require.NoError(t, err)
+	_, err = s.Watch(Request{Key: []byte("a"), Progress: true})
+	require.NoError(t, err)
+	for range 1000 {
+		require.NoError(t, s.RequestProgress())
+		h.shards[0].tick()
+	}
+	assert.LessOrEqual(t, len(s.box.queue), 6)
+	_, err = store.Put(context.Background(), []byte("b"), nil)
+	require.NoError(t, err)
+	h.shards[0].dispatchOnce(context.Background())
+	require.NoError(t, s.RequestProgress())
+	ctx, cancel := context.WithCancel(context.Background())
+	cancel()
+	var answers []int64
+	for {
+		rs, err := s.Recv(ctx)
+		if err != nil {
+			break
+		}
+		for i := range rs {
+			if rs[i].WatchID == NoWatch {
+				answers = append(answers, rs[i].Revision)
+			}
+		}
+	}
+	assert.Equal(t, []int64{1, 2}, answers, "the first, and the one owed, at its bar")
+}
+
+// A store that is closed before its hub: Recv of a stream whose watch is
+// behind answers instead of waiting for ever.
+func TestRecv_StoreClosedFirst(t *testing.T) {
+	engine, err := mem.Open("", backend.Options{})
+	require.NoError(t, err)
+	store, err := mvcc.Open(engine, mvcc.Config{RecentBytes: 1})
+	require.NoError(t, err)
+	for range 10 {
+		_, err := store.Put(context.Background(), []byte("a"), nil)
+		require.NoError(t, err)
+	}
+	hub, err := NewHub(store, Config{})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, hub.Close()) }()
+	s, err := hub.NewStream("")
+	require.NoError(t, err)
+	require.NoError(t, store.Close())
+	_, err = s.Watch(Request{Key: []byte("a"), StartRevision: 2})
+	require.NoError(t, err)
+	for err == nil {
+		_, err = s.Recv(context.Background())
+	}
+	assert.ErrorIs(t, err, mvcc.ErrClosed)
+}
