@@ -283,7 +283,7 @@ func (sh *shard) offerHistoryLocked(st *seat, runs []run, way Way) (next int64) 
 func (sh *shard) advanceLocked(st *seat, next int64) bool {
 	if lag := sh.offered + 1 - st.behind.next; lag > 0 {
 		b := st.behind
-		b.writtenA += (sh.written - b.writtenA) * (next - st.behind.next) / lag
+		b.writtenAt += (sh.written - b.writtenAt) * (next - st.behind.next) / lag
 	}
 	st.behind.next = next
 	if !st.behind.pass.active { // in a pass, what is newer may still be to come

@@ -109,7 +109,7 @@ func (sh *shard) fallBehindLocked(st *seat, from int64) {
 	n := st.live()
 	st.group.synced.remove(st)
 	st.state = Unsynced
-	st.behind = &behind{next: from, once: true, writtenA: sh.written}
+	st.behind = &behind{next: from, once: true, writtenAt: sh.written}
 	st.stream.behind += n
 	sh.stats.Synced -= n
 	sh.stats.Unsynced += n
@@ -282,5 +282,5 @@ func (sh *shard) lagLocked(st *seat) (revs, bytes int64) {
 	if st.state == Synced {
 		return 0, 0
 	}
-	return sh.offered - st.behind.next + 1, sh.written - st.behind.writtenA
+	return sh.offered - st.behind.next + 1, sh.written - st.behind.writtenAt
 }

@@ -86,7 +86,7 @@ func (sh *shard) joinSyncedLocked(w *watcher, g *group, s *Stream) {
 func (sh *shard) joinUnsyncedLocked(w *watcher, g *group, s *Stream, next int64) {
 	st := s.reading[g]
 	if st == nil || st.gone || st.state != Unsynced || st.behind.next != next || g.policy == Latest {
-		st = &seat{group: g, stream: s, state: Unsynced, behind: &behind{next: next, writtenA: sh.written}}
+		st = &seat{group: g, stream: s, state: Unsynced, behind: &behind{next: next, writtenAt: sh.written}}
 		if g.policy == Latest {
 			st.behind.pass.start = w.start
 		} else {
@@ -140,7 +140,7 @@ func (sh *shard) demoteLocked(st *seat, next int64) {
 	sh.stats.VictimsEver += int64(n)
 	if st.state == Synced {
 		st.group.synced.remove(st)
-		st.behind = &behind{once: true, writtenA: sh.written}
+		st.behind = &behind{once: true, writtenAt: sh.written}
 		st.stream.behind += n
 		sh.stats.Synced -= n
 		sh.unmarkLocked(st)

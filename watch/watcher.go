@@ -33,7 +33,9 @@ func (w *watcher) dead() bool { return w.ended.Load() != 0 }
 //
 // An unsynced seat or a victim whose next falls below the compact revision
 // ends with its watches. A watch whose start revision is not next yet has a
-// seat of its own without members, parked. All fields are guarded by the shard's lock.
+// seat of its own without members, parked. All fields are guarded by the
+// shard's lock; what behind points to is written by the catch-up goroutine
+// alone while the seat is unsynced, which may so read it without.
 type seat struct {
 	group   *group
 	stream  *Stream
@@ -51,13 +53,13 @@ type seat struct {
 
 // behind is what a seat carries while it is not synced.
 type behind struct {
-	next     int64 // the first revision still needed
-	markRev  int64 // CaughtUp is owed to members once next is above it; 0 none
-	once     bool  // it was synced before, so being behind is slowness
-	writtenA int64 // shard.written when next was the newest: for lag in bytes
-	plan     plan
-	scan     *scan // the sweep it takes part in; the catch-up goroutine's
-	pass     pass  // Policy Latest
+	next      int64 // the first revision still needed
+	markRev   int64 // CaughtUp is owed to members once next is above it; 0 none
+	once      bool  // it was synced before, so being behind is slowness
+	writtenAt int64 // shard.written when next was the newest: for lag in bytes
+	plan      plan
+	scan      *scan // the sweep it takes part in; the catch-up goroutine's
+	pass      pass  // Policy Latest
 }
 
 // leave takes a seat that is still behind out of its sweep.
