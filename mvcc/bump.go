@@ -25,17 +25,7 @@ func (s *Store) Bump(ctx context.Context, by int64) error {
 		s.giveToken()
 		return err
 	}
-	done := make(chan error, 1) // one send, so the sender never waits
-	if !s.spawn(func(ctx context.Context) { done <- s.finishCompaction(ctx, rev) }) {
-		s.giveToken()
-		return ErrClosed
-	}
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("compaction at revision %d goes on in the background: %w", rev, ctx.Err())
-	}
+	return s.awaitCompaction(ctx, rev)
 }
 
 // jump holds off writers, makes everything staged durable and moves the

@@ -24,6 +24,12 @@ func (s *Store) Compact(ctx context.Context, rev int64) error {
 		s.giveToken()
 		return err
 	}
+	return s.awaitCompaction(ctx, rev)
+}
+
+// awaitCompaction runs what is left of a scheduled compaction, for the holder
+// of the token, and waits for it as long as ctx allows.
+func (s *Store) awaitCompaction(ctx context.Context, rev int64) error {
 	done := make(chan error, 1) // one send, so the sender never waits
 	if !s.spawn(func(ctx context.Context) { done <- s.finishCompaction(ctx, rev) }) {
 		s.giveToken()
