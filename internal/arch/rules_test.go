@@ -77,6 +77,9 @@ var rules = []rule{
 	{pkg: "internal/invariant"},
 	{pkg: "internal/arch"},
 	{pkg: "internal/model", ours: []string{"mvcc", "watch"}, isTest: true},
+	// Packages of tests alone: whatever the core has, on every engine.
+	{pkg: "internal/faults", ours: []string{"backend", "backend/*", "mvcc", "watch", "watch/watchtest", "internal/model"}, isTest: true},
+	{pkg: "internal/soak", ours: []string{"backend", "backend/*", "mvcc", "watch", "watch/watchtest", "internal/model"}, isTest: true},
 	{
 		pkg:    "internal/metamorphic",
 		ours:   []string{"backend", "backend/*", "mvcc", "watch", "watch/watchtest", "internal/model"},
