@@ -28,9 +28,18 @@ func PrepareDir(path string, readOnly bool, own func(name string) bool) (fresh b
 	if err != nil {
 		return false, err
 	}
+	names := make([]string, len(entries))
+	for i, entry := range entries {
+		names[i] = entry.Name()
+	}
+	return JudgeDir(path, names, readOnly, own)
+}
+
+// JudgeDir is what PrepareDir makes of a directory that holds names, for
+// engines that list it themselves; path is for errors only.
+func JudgeDir(path string, names []string, readOnly bool, own func(name string) bool) (fresh bool, err error) {
 	var foreign []string
-	for _, entry := range entries {
-		name := entry.Name()
+	for _, name := range names {
 		if own(name) {
 			return false, nil
 		}

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -43,27 +42,32 @@ func (e *engine) checkpoint(fn func(dir string) error) (err error) {
 	}
 	e.checkpointing.Lock()
 	defer e.checkpointing.Unlock()
-	dir := filepath.Join(e.dir, checkpointName)
-	if err := os.RemoveAll(dir); err != nil {
+	dir := e.fs.PathJoin(e.dir, checkpointName)
+	if err := e.fs.RemoveAll(dir); err != nil {
 		return err
 	}
 	if err := e.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	defer func() { err = errors.Join(err, e.fs.RemoveAll(dir)) }()
 	return fn(dir)
 }
 
 // dataFiles returns the names of the files that make up a store.
-func dataFiles(dir string) ([]string, error) {
-	entries, err := os.ReadDir(dir)
+func dataFiles(fsys vfs.FS, dir string) ([]string, error) {
+	all, err := fsys.List(dir)
 	if err != nil {
 		return nil, err
 	}
+	slices.Sort(all)
 	var names []string
-	for _, entry := range entries {
-		if entry.Type().IsRegular() && entry.Name() != "LOCK" {
-			names = append(names, entry.Name())
+	for _, name := range all {
+		info, err := fsys.Stat(fsys.PathJoin(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		if info.Mode().IsRegular() && name != "LOCK" {
+			names = append(names, name)
 		}
 	}
 	return names, nil
@@ -75,20 +79,20 @@ func (e *engine) Backup(ctx context.Context, w io.Writer) error {
 	}
 	defer e.gate.Leave()
 	out := &backend.ContextWriter{Context: ctx, W: w}
-	if err := e.checkpoint(func(dir string) error { return writeTar(out, dir) }); err != nil {
+	if err := e.checkpoint(func(dir string) error { return writeTar(out, e.fs, dir) }); err != nil {
 		return fmt.Errorf("pebble: backup: %w", damage(err))
 	}
 	return nil
 }
 
-func writeTar(w io.Writer, dir string) error {
-	names, err := dataFiles(dir)
+func writeTar(w io.Writer, fsys vfs.FS, dir string) error {
+	names, err := dataFiles(fsys, dir)
 	if err != nil {
 		return err
 	}
 	out := tar.NewWriter(w)
 	for _, name := range names {
-		if err := addFile(out, filepath.Join(dir, name)); err != nil {
+		if err := addFile(out, fsys, fsys.PathJoin(dir, name)); err != nil {
 			return err
 		}
 	}
@@ -98,8 +102,8 @@ func writeTar(w io.Writer, dir string) error {
 	return out.Close()
 }
 
-func addFile(out *tar.Writer, path string) (err error) {
-	file, err := os.Open(path)
+func addFile(out *tar.Writer, fsys vfs.FS, path string) (err error) {
+	file, err := fsys.Open(path)
 	if err != nil {
 		return err
 	}
@@ -108,7 +112,7 @@ func addFile(out *tar.Writer, path string) (err error) {
 	if err != nil {
 		return err
 	}
-	header := &tar.Header{Name: filepath.Base(path), Size: info.Size(), Mode: 0o600, ModTime: info.ModTime()}
+	header := &tar.Header{Name: fsys.PathBase(path), Size: info.Size(), Mode: 0o600, ModTime: info.ModTime()}
 	if err := out.WriteHeader(header); err != nil {
 		return err
 	}
@@ -116,37 +120,37 @@ func addFile(out *tar.Writer, path string) (err error) {
 	return err
 }
 
-func restore(ctx context.Context, path string, r io.Reader, o backend.Options) (backend.Engine, error) {
-	if err := putBack(ctx, path, r); err != nil {
+func (p place) restore(ctx context.Context, path string, r io.Reader, o backend.Options) (backend.Engine, error) {
+	if err := p.putBack(ctx, path, r); err != nil {
 		return nil, fmt.Errorf("pebble: restore to %s: %w", path, err)
 	}
-	return Open(path, o)
+	return p.Open(path, o)
 }
 
 // putBack unpacks the tar. The files by which a directory counts as pebble's
 // come last, so that a restore cut short leaves nothing that opens.
-func putBack(ctx context.Context, path string, r io.Reader) error {
-	fresh, err := backend.PrepareDir(path, false, ownName)
+func (p place) putBack(ctx context.Context, path string, r io.Reader) error {
+	fresh, err := p.prepare(path, false)
 	if err != nil {
 		return err
 	}
 	if !fresh {
 		return fs.ErrExist
 	}
-	late, err := unpack(ctx, path, r)
+	late, err := p.unpack(ctx, path, r)
 	if err != nil {
 		return err
 	}
 	for _, name := range late {
-		if err := os.Rename(filepath.Join(path, ".part."+name), filepath.Join(path, name)); err != nil {
+		if err := p.fs.Rename(p.fs.PathJoin(path, ".part."+name), p.fs.PathJoin(path, name)); err != nil {
 			return err
 		}
 	}
-	return backend.SyncDir(path)
+	return p.syncDir(path)
 }
 
 // unpack returns the files it wrote under another name.
-func unpack(ctx context.Context, path string, r io.Reader) (late []string, err error) {
+func (p place) unpack(ctx context.Context, path string, r io.Reader) (late []string, err error) {
 	r = &backend.ContextReader{Context: ctx, R: r}
 	in := tar.NewReader(r) // reads no further than its entries
 	for {
@@ -172,7 +176,7 @@ func unpack(ctx context.Context, path string, r io.Reader) (late []string, err e
 			late = append(late, name)
 			name = ".part." + name
 		}
-		if err := writeFile(filepath.Join(path, name), in); err != nil {
+		if err := p.writeFile(p.fs.PathJoin(path, name), in); err != nil {
 			return nil, cutShort(err)
 		}
 	}
@@ -185,8 +189,8 @@ func cutShort(err error) error {
 	return err
 }
 
-func writeFile(path string, r io.Reader) error {
-	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+func (p place) writeFile(path string, r io.Reader) error {
+	file, err := p.fs.Create(path, vfs.WriteCategoryUnspecified)
 	if err != nil {
 		return err
 	}
@@ -217,7 +221,7 @@ func (e *engine) Verify(ctx context.Context) (backend.VerifyReport, error) {
 		return backend.VerifyReport{}, fmt.Errorf("pebble: verify: %w", err)
 	}
 	defer e.gate.Leave()
-	if err := e.checkpoint(func(dir string) error { return verifyTables(ctx, dir) }); err != nil {
+	if err := e.checkpoint(func(dir string) error { return verifyTables(ctx, e.fs, dir) }); err != nil {
 		return backend.VerifyReport{}, fmt.Errorf("pebble: verify: %w", damage(err))
 	}
 	var stats pebble.CheckLevelsStats
@@ -230,8 +234,8 @@ func (e *engine) Verify(ctx context.Context) (backend.VerifyReport, error) {
 	}, nil
 }
 
-func verifyTables(ctx context.Context, dir string) error {
-	names, err := dataFiles(dir)
+func verifyTables(ctx context.Context, fsys vfs.FS, dir string) error {
+	names, err := dataFiles(fsys, dir)
 	if err != nil {
 		return err
 	}
@@ -240,15 +244,15 @@ func verifyTables(ctx context.Context, dir string) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := verifyTable(ctx, filepath.Join(dir, name)); err != nil {
+		if err := verifyTable(ctx, fsys, fsys.PathJoin(dir, name)); err != nil {
 			return fmt.Errorf("table %s: %w: %w", name, err, backend.ErrDamaged)
 		}
 	}
 	return nil
 }
 
-func verifyTable(ctx context.Context, path string) (err error) {
-	file, err := vfs.Default.Open(path)
+func verifyTable(ctx context.Context, fsys vfs.FS, path string) (err error) {
+	file, err := fsys.Open(path)
 	if err != nil {
 		return err
 	}

@@ -22,8 +22,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"sync/atomic"
 
@@ -52,9 +50,7 @@ const (
 )
 
 // Driver names the engine for the table of engines.
-func Driver() backend.Driver {
-	return backend.Driver{Name: "pebble", Open: Open, Restore: restore, Holds: holds}
-}
+func Driver() backend.Driver { return disk.driver() }
 
 // ownName knows files that pebble alone makes; tables and logs have names
 // that others use too.
@@ -66,35 +62,23 @@ func ownName(name string) bool {
 	return ok && number != "" && strings.Trim(number, "0123456789") == ""
 }
 
-func holds(path string) bool { return backend.DirHolds(path, ownName) }
-
 // Open opens the directory at path, which it makes if need be. A second open,
 // in this process or another, is refused with ErrLocked.
-func Open(path string, o backend.Options) (backend.Engine, error) {
-	e, err := open(path, o)
-	if err != nil {
-		return nil, fmt.Errorf("pebble: open %s: %w", path, damage(err))
-	}
-	return e, nil
-}
+func Open(path string, o backend.Options) (backend.Engine, error) { return disk.Open(path, o) }
 
-func open(path string, o backend.Options) (*engine, error) {
+func (p place) open(path string, o backend.Options) (*engine, error) {
 	_, spaces, err := o.RegisteredSpaces()
 	if err != nil {
 		return nil, err
 	}
-	if _, err := backend.PrepareDir(path, o.ReadOnly, ownName); err != nil {
+	if _, err := p.prepare(path, o.ReadOnly); err != nil {
 		return nil, err
 	}
-	// pebble knows its own locks by path, so one directory needs one spelling.
-	dir, err := filepath.Abs(path)
-	if err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
-	}
+	dir, err := p.spell(path)
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(dir)
+	lock, err := lockDir(p.fs, dir)
 	if err != nil {
 		return nil, err
 	}
@@ -102,6 +86,7 @@ func open(path string, o backend.Options) (*engine, error) {
 		o.CacheBytes = defaultCache
 	}
 	e := &engine{
+		fs:         p.fs,
 		dir:        dir,
 		readOnly:   o.ReadOnly,
 		cacheBytes: o.CacheBytes,
@@ -116,11 +101,11 @@ func open(path string, o backend.Options) (*engine, error) {
 
 func (e *engine) openLocked(lock *pebble.Lock, o backend.Options) error {
 	if !o.ReadOnly {
-		if err := os.RemoveAll(filepath.Join(e.dir, checkpointName)); err != nil {
+		if err := e.fs.RemoveAll(e.fs.PathJoin(e.dir, checkpointName)); err != nil {
 			return err // left by a Backup or Verify that a crash cut short
 		}
 	}
-	db, err := pebble.Open(e.dir, options(lock, o))
+	db, err := pebble.Open(e.dir, options(e.fs, lock, o))
 	if err != nil {
 		return err
 	}
@@ -128,10 +113,10 @@ func (e *engine) openLocked(lock *pebble.Lock, o backend.Options) error {
 	return nil
 }
 
-func options(lock *pebble.Lock, o backend.Options) *pebble.Options {
+func options(fsys vfs.FS, lock *pebble.Lock, o backend.Options) *pebble.Options {
 	events := newEvents(o.Logger)
 	opts := &pebble.Options{
-		FS:                          vfs.Default,
+		FS:                          fsys,
 		Lock:                        lock,
 		ReadOnly:                    o.ReadOnly,
 		ErrorIfNotExists:            o.ReadOnly,
@@ -151,8 +136,8 @@ func options(lock *pebble.Lock, o backend.Options) *pebble.Options {
 
 // lockDir tells a lock that is held from a directory that cannot be written:
 // the latter fails at a path, the former at the lock itself.
-func lockDir(dir string) (*pebble.Lock, error) {
-	lock, err := pebble.LockDirectory(dir, vfs.Default)
+func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
+	lock, err := pebble.LockDirectory(dir, fsys)
 	var atPath *fs.PathError
 	switch {
 	case err == nil:
@@ -175,7 +160,8 @@ func damage(err error) error {
 type engine struct {
 	db         *pebble.DB // all set by open, never changed
 	lock       *pebble.Lock
-	dir        string // absolute, without links
+	fs         vfs.FS
+	dir        string // in its one spelling
 	readOnly   bool
 	cacheBytes int64
 	spaces     backend.SpaceSet
