@@ -136,7 +136,9 @@ func (sh *shard) fallBehindLocked(st *seat, from int64) {
 // group asks for and which are not looked up yet.
 func (sh *shard) matchLocked(commits []mvcc.Commit) []mvcc.Commit {
 	b := &sh.live
+	waited := len(sh.waiting)
 	sh.releaseWaitingLocked(true)
+	sh.admitted = sh.admitted || len(sh.waiting) < waited
 	if len(sh.waiting) > 0 {
 		if n := sh.waiting[0].start - commits[0].Rev; n < int64(len(commits)) {
 			commits = commits[:n]
@@ -232,7 +234,7 @@ func (sh *shard) offerLocked(commits []mvcc.Commit) {
 			sh.written += int64(commits[i].Events[e].Size())
 		}
 	}
-	sh.offered = to
+	sh.offered, sh.admitted = to, false
 	sh.releaseWaitingLocked(false)
 	if len(sh.marks) > 0 {
 		sh.markSyncedLocked()

@@ -40,7 +40,7 @@ func (sh *shard) tick() {
 	defer sh.mu.Unlock()
 	for w, last := range sh.progress {
 		st := w.seat
-		if st.state != Synced || w.created > sh.offered {
+		if st.state != Synced || w.created > sh.offered || sh.admitted && w.start > sh.offered {
 			continue
 		}
 		sh.progress[w] = sh.offered
@@ -74,7 +74,7 @@ func (sh *shard) answerOwedLocked(s *Stream) {
 	case !owed:
 	case len(s.watches) == 0:
 		delete(sh.owed, s)
-	case s.behind == 0 && sh.offered >= bar:
+	case s.behind == 0 && sh.offered >= bar && !sh.admitted:
 		if s.box.answer(Response{WatchID: NoWatch, Revision: sh.offered}) {
 			delete(sh.owed, s)
 		}

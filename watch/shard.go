@@ -27,6 +27,7 @@ type shard struct {
 	streams  map[*Stream]struct{}
 	waiting  waitingHeap                    // watches whose start is above offered+1
 	left     int                            // cancelled ones that are still in it
+	admitted bool                           // some were let in for the revision above offered, before it is
 	marks    []*watcher                     // synced or waiting, CaughtUp owed once offered reaches created
 	unsynced []*seat                        // the catch-up's work, in no order
 	lagging  map[*seat]struct{}             // behind under Policy Cancel, caught up before
