@@ -105,7 +105,7 @@ func (e *engine) openLocked(lock *pebble.Lock, o backend.Options) error {
 			return err // left by a Backup or Verify that a crash cut short
 		}
 	}
-	db, err := pebble.Open(e.dir, options(e.fs, lock, o))
+	db, err := pebble.Open(e.dir, options(orderedNames{e.fs}, lock, o))
 	if err != nil {
 		return err
 	}
