@@ -99,6 +99,9 @@ type Stats struct {
 	CacheBytes int64
 	// Checksums tells whether the engine can see flipped bits in its data.
 	Checksums bool
+	// Path is where the data stand, as Open found them; for messages. Empty
+	// if they stand nowhere.
+	Path string
 	// Version names the engine's library and its version, for results and
 	// reports, for example "pebble v2.1.7".
 	Version string

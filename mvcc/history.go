@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"time"
 
@@ -21,7 +22,9 @@ const (
 // History reads the events of [q.From, q.To] that match, in one fresh view
 // that it closes before it returns, up to the bounds of q. Chunk.Next is
 // where to go on. Errors: a *CompactedError if From is below the compact
-// revision, ErrDamaged, ErrClosed, ctx.Err() and the engine's.
+// revision, ErrClosed, ctx.Err() and the engine's; ErrDamaged for records that
+// do not read and for a revision that has none, so that an engine that passes
+// over what it cannot read costs no event in silence.
 func (s *Store) History(ctx context.Context, q HistoryQuery) (Chunk, error) {
 	if err := s.readable(ctx); err != nil {
 		return Chunk{}, err
@@ -40,7 +43,7 @@ func (s *Store) History(ctx context.Context, q HistoryQuery) (Chunk, error) {
 	if last < q.From {
 		return Chunk{Next: q.From}, nil
 	}
-	r := historyReader{ctx: ctx, q: q, last: last}
+	r := historyReader{ctx: ctx, q: q, last: last, seen: s.continuityFrom(q.From)}
 	if n := q.expected(last); n > 0 {
 		r.chunk.Events = make([]Event, 0, n)
 	}
@@ -49,8 +52,11 @@ func (s *Store) History(ctx context.Context, q HistoryQuery) (Chunk, error) {
 	if err == nil {
 		err = r.err
 	}
+	if err == nil && r.chunk.Next == 0 {
+		err = r.seen.reach(last)
+	}
 	if err != nil {
-		return Chunk{}, err
+		return Chunk{}, fmt.Errorf("history from revision %d: %w", q.From, damaged(s.engine, err))
 	}
 	s.costs.scan.add(time.Since(start)-r.yielded, r.chunk.Scanned)
 	if r.chunk.Next == 0 {
@@ -85,12 +91,16 @@ type historyReader struct {
 	chunk   Chunk
 	arena   arena
 	main    int64 // revision being read
+	seen    continuity
 	yielded time.Duration
 	err     error
 }
 
 func (r *historyReader) visit(key, value []byte) bool {
 	kr, err := parseRevKey(key)
+	if err == nil {
+		err = r.seen.add(kr) // before the chunk may end: it could end at a hole
+	}
 	if err != nil {
 		r.err = err
 		return false

@@ -35,6 +35,9 @@ type metaState struct {
 	gaps                         []gap
 }
 
+// compact is the revision below which history may be gone.
+func (m *metaState) compact() int64 { return max(m.scheduled, m.finished) }
+
 func readMeta(v backend.View) (metaState, error) {
 	var m metaState
 	var err error
@@ -56,6 +59,9 @@ func readMeta(v backend.View) (metaState, error) {
 		return rev
 	}
 	m.scheduled, m.finished = mark(metaScheduled), mark(metaFinished)
+	if err == nil && m.scheduled > 0 && m.finished > m.scheduled {
+		err = fmt.Errorf("meta %s is %d, above %s, which is %d: %w", metaFinished, m.finished, metaScheduled, m.scheduled, ErrDamaged)
+	}
 	if err == nil {
 		m.gaps, err = readGaps(v)
 	}
@@ -96,7 +102,7 @@ func readGaps(v backend.View) ([]gap, error) {
 			return nil, fmt.Errorf("meta %s has %d bytes, a multiple of 16 expected: %w", metaGaps, len(b), ErrDamaged)
 		}
 		g := gap{int64(binary.BigEndian.Uint64(rest)), int64(binary.BigEndian.Uint64(rest[8:]))}
-		if g.tail < 0 || g.ceiling <= g.tail {
+		if g.tail < 0 || g.ceiling <= g.tail || len(gaps) > 0 && g.tail < gaps[len(gaps)-1].ceiling {
 			return nil, fmt.Errorf("meta %s holds the gap from %d to %d: %w", metaGaps, g.tail, g.ceiling, ErrDamaged)
 		}
 		gaps = append(gaps, g)

@@ -132,7 +132,7 @@ func (s *Store) resolve(dst []Event, revs []KeyRev, at int64, own *txn) ([]Event
 			if compacted := s.checkRead(at); compacted != nil {
 				return nil, compacted
 			}
-			return nil, err
+			return nil, damaged(s.engine, err)
 		}
 	}
 	s.costs.get.add(time.Since(start)-p.yielded, missing)

@@ -12,7 +12,8 @@ import (
 // Open builds a store over engine, which stays the caller's: close the store
 // first, then the engine. It reads the whole history once, keys only, ends
 // what an unclean stop left undone and, when a compaction was interrupted,
-// goes on with it in the background.
+// goes on with it in the background. History that lacks a revision it must
+// have, or a version of a key, is damage.
 //
 // Errors: ErrDamaged and ErrFormat for what the engine holds, and the
 // engine's own. Data that holds leases, and an engine opened with
@@ -39,19 +40,19 @@ func open(engine backend.Engine, cfg Config, tuning tuning) (*Store, error) {
 	s.costs.init()
 	meta, err := s.readStart()
 	if err != nil {
-		return nil, fmt.Errorf("opening the store: %w", err)
+		return nil, fmt.Errorf("opening the store: %w", damaged(engine, err))
 	}
 	if meta.intent != 0 && s.readOnly == "" {
 		if err := s.removeParts(meta.intent, s.deleteLimit()); err != nil {
 			return nil, fmt.Errorf("removing the parts of revision %d: %w", meta.intent, err)
 		}
 	}
-	last, err := s.rebuild(meta.intent)
+	seen, err := s.rebuild(meta)
 	if err != nil {
-		return nil, fmt.Errorf("rebuilding the index: %w", err)
+		return nil, fmt.Errorf("rebuilding the index: %w", damaged(engine, err))
 	}
-	if err := s.begin(meta, last); err != nil {
-		return nil, fmt.Errorf("opening the store: %w", err)
+	if err := s.begin(meta, seen); err != nil {
+		return nil, fmt.Errorf("opening the store: %w", damaged(engine, err))
 	}
 	s.startBackground(meta)
 	return s, nil
@@ -87,14 +88,18 @@ func (s *Store) readStart() (metaState, error) {
 
 // begin sets the revisions the store starts at and writes what the start
 // itself has to make durable, all in one batch.
-func (s *Store) begin(meta metaState, last int64) error {
-	compact := max(meta.scheduled, meta.finished)
-	end := max(last, compact, 1)
+// seen has come to the end of the records.
+func (s *Store) begin(meta metaState, seen *continuity) error {
+	compact := meta.compact()
+	end := max(seen.last.Main, compact, 1)
 	for _, g := range meta.gaps {
 		end = max(end, g.ceiling)
 	}
 	if meta.end > end {
 		return fmt.Errorf("history ends at revision %d, it was closed at %d: its end is lost: %w", end, meta.end, ErrDamaged)
+	}
+	if err := seen.reach(end); err != nil {
+		return err
 	}
 	gaps := meta.gaps
 	if meta.ceiling > end {
@@ -185,49 +190,56 @@ const (
 )
 
 // rebuild fills the index from one scan of the history, which runs on its own
-// goroutine, one chunk or more ahead. Records of revision skip are left out:
-// they are an incomplete one's that a read-only open cannot remove. It
-// returns the last revision that has a record, 0 if there is none.
-func (s *Store) rebuild(skip int64) (last int64, err error) {
+// goroutine, one chunk or more ahead. Records of the revision that the intent
+// names are left out: they are an incomplete one's that a read-only open
+// cannot remove. It returns what the scan has seen.
+func (s *Store) rebuild(meta metaState) (*continuity, error) {
 	chunks := make(chan *restoreChunk, restoreAhead) // sent and closed by the scan
 	scanned := make(chan error, 1)                   // one send by the scan
+	seen := &continuity{compact: meta.compact(), gaps: meta.gaps}
 	go func() {
 		defer close(chunks)
-		scanned <- s.scanHistory(skip, chunks)
+		scanned <- s.scanHistory(meta.intent, seen, chunks)
 	}()
+	var bad error
 	for c := range chunks {
 		keys := c.keys.String()
-		for i := range c.records {
+		for i := 0; i < len(c.records) && bad == nil; i++ {
 			r := &c.records[i]
-			s.index.restore(keys[:r.keyLen], r)
+			bad = s.index.restore(keys[:r.keyLen], r, meta.compact())
 			keys = keys[r.keyLen:]
-			last = r.kr.Main
 		}
 	}
-	return last, <-scanned
+	if bad != nil {
+		return nil, bad // it stands before whatever ended the scan
+	}
+	return seen, <-scanned
 }
 
 // restore adds a record found on disk. The key's memory is shared by the
 // chunk's keys, so a new history takes its own copy.
-func (x *index) restore(key string, r *restored) {
+func (x *index) restore(key string, r *restored, compact int64) error {
 	h := x.byKey[key]
 	if h == nil {
 		h = &keyHistory{key: strings.Clone(key)}
 		x.byKey[h.key] = h
 		x.ordered.ReplaceOrInsert(h)
 	}
+	if bad := h.follows(r.kr, r.life, compact); bad != "" {
+		return fmt.Errorf("space key: revision %d/%d: key %q %s: %w", r.kr.Main, r.kr.Sub, key, bad, ErrDamaged)
+	}
 	h.restored(r.kr, r.life)
 	x.revisions++
+	return nil
 }
 
-func (s *Store) scanHistory(skip int64, chunks chan<- *restoreChunk) error {
+func (s *Store) scanHistory(skip int64, seen *continuity, chunks chan<- *restoreChunk) error {
 	view, err := s.engine.View()
 	if err != nil {
 		return err
 	}
 	defer view.Close()
 	c := new(restoreChunk)
-	var previous KeyRev
 	var bad error
 	err = view.Scan(backend.SpaceKey, nil, nil, func(key, value []byte) bool {
 		var r restored
@@ -235,13 +247,12 @@ func (s *Store) scanHistory(skip int64, chunks chan<- *restoreChunk) error {
 		if r, name, bad = restoreRecord(key, value); bad != nil {
 			return false
 		}
-		if !previous.less(r.kr) {
-			bad = fmt.Errorf("space key: record key %x comes after revision %d/%d: %w", key, previous.Main, previous.Sub, ErrDamaged)
-			return false
-		}
-		previous = r.kr
 		if skip != 0 && r.kr.Main == skip {
 			return true
+		}
+		if bad = seen.add(r.kr); bad != nil {
+			bad = fmt.Errorf("space key: %w", bad)
+			return false
 		}
 		c.records = append(c.records, r)
 		c.keys.Write(name)
@@ -275,6 +286,8 @@ func restoreRecord(key, value []byte) (r restored, name []byte, err error) {
 		bad = "the record has no key"
 	case r.kr.Main == 0:
 		bad = "revision 0 is never assigned"
+	case r.kr.Tombstone && (kv.CreateRevision != 0 || kv.ModRevision != 0 || kv.Version != 0):
+		bad = fmt.Sprintf("it deletes key %q and says revisions %d and %d, version %d", kv.Key, kv.CreateRevision, kv.ModRevision, kv.Version)
 	case r.kr.Tombstone:
 	case kv.ModRevision != r.kr.Main:
 		bad = fmt.Sprintf("key %q has mod revision %d", kv.Key, kv.ModRevision)

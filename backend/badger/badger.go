@@ -310,6 +310,7 @@ func (e *engine) Stats() backend.Stats {
 		MaxBatchBytes: e.maxBytes,
 		MaxBatchOps:   e.maxOps,
 		Checksums:     true,
+		Path:          e.dir,
 		Version:       e.version,
 	}
 	if e.gate.Enter() != nil {

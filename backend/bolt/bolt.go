@@ -355,6 +355,7 @@ func (e *engine) Stats() backend.Stats {
 		InUseBytes:    e.inUse.Load(),
 		OpenViews:     int(e.views.Load()),
 		MaxBatchBytes: maxBatchBytes,
+		Path:          e.file,
 		Version:       e.version,
 	}
 	if info, err := os.Stat(e.file); err == nil {

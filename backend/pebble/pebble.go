@@ -228,6 +228,7 @@ func (e *engine) Stats() backend.Stats {
 		MaxBatchBytes: maxBatchBytes,
 		CacheBytes:    e.cacheBytes,
 		Checksums:     true,
+		Path:          e.dir,
 		Version:       e.version,
 	}
 	if e.gate.Enter() != nil {
