@@ -114,7 +114,7 @@ func TestEtcd22294_ThousandsAreToldOnce(t *testing.T) {
 // not read has a revision and nothing else; what waits for it is bounded by
 // the outbox, and nothing is read from history in vain.
 func TestEtcd16839_SlowWatchesKeepNoEvents(t *testing.T) {
-	const outbox, value, watches = 64 << 10, 16 << 10, 200
+	const outbox, value, watches = 16 << 10, 4 << 10, 100
 	h := newStoppedHub(t, mvcc.Config{RecentBytes: 1}, Config{OutboxBytes: outbox})
 	s := h.stream()
 	for i := range watches {
