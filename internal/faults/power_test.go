@@ -185,7 +185,12 @@ func (p *powerRun) live(ctx context.Context, mem *vfs.MemFS) (left *vfs.MemFS, w
 	p.cut.Store(false)
 	percent := []int{0, 0, 25, 50, 75, 100}[p.r.IntN(6)]
 	r := rand.New(rand.NewPCG(p.seed, p.r.Uint64()))
-	disk.planCut(p.r.IntN(4<<p.r.IntN(7)), func() {
+	// An open takes some tens of calls.
+	calls := p.r.IntN(50)
+	if p.r.IntN(3) > 0 {
+		calls += p.r.IntN(300)
+	}
+	disk.planCut(calls, func() {
 		was = p.toldNow() // before: what was told must be in what is left
 		left = disk.afterCut(percent, r)
 		p.cut.Store(true)
@@ -231,7 +236,10 @@ func (p *powerRun) session(ctx context.Context, disk *memDisk) (again bool, err 
 	if err != nil {
 		return false, err
 	}
-	e := &limitedEngine{Engine: inner, noSync: p.engineNoSync}
+	if p.engineNoSync {
+		inner = noSyncEngine{inner}
+	}
+	e := &limitedEngine{Engine: inner}
 	p.know(cutOpening, e, nil, base)
 	s, err := mvcc.Open(e, mvcc.Config{Durability: durability, PendingBytes: 8 << 10, RecentBytes: 16 << 10})
 	if err != nil {
@@ -320,8 +328,6 @@ func (p *powerRun) verify(ctx context.Context, left *vfs.MemFS, was told) error 
 // has made durable.
 type limitedEngine struct {
 	backend.Engine
-	noSync bool // never syncs, whatever it is told
-
 	durable atomic.Int64 // revisions up to here are in batches that were synced
 	inParts atomic.Bool  // between the first and the last part of a revision
 }
@@ -336,7 +342,7 @@ func (e *limitedEngine) Apply(b *backend.Batch, s backend.Syncing) error {
 	if b.Size() > powerBatch {
 		return fmt.Errorf("a batch of %d bytes, at most %d: %w", b.Size(), powerBatch, backend.ErrBatchTooLarge)
 	}
-	rev, how := int64(0), s
+	rev := int64(0)
 	for _, op := range b.Ops() {
 		switch {
 		case op.Space == backend.SpaceKey && op.Kind == backend.OpAppend:
@@ -346,12 +352,16 @@ func (e *limitedEngine) Apply(b *backend.Batch, s backend.Syncing) error {
 			defer e.inParts.Store(op.Kind != backend.OpDelete)
 		}
 	}
-	if e.noSync {
-		how = backend.NoSync
-	}
-	err := e.Engine.Apply(b, how)
+	err := e.Engine.Apply(b, s)
 	if err == nil && s == backend.Sync {
 		e.durable.Store(max(e.durable.Load(), rev))
 	}
 	return err
+}
+
+// noSyncEngine asks for no sync, whatever it is told. Only pebble heeds it.
+type noSyncEngine struct{ backend.Engine }
+
+func (e noSyncEngine) Apply(b *backend.Batch, _ backend.Syncing) error {
+	return e.Engine.Apply(b, backend.NoSync)
 }

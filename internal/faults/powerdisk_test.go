@@ -16,15 +16,28 @@ type memDisk struct {
 	vfs.FS
 	mem *vfs.MemFS
 
-	noSync bool       // syncs answer at once and do nothing
-	hold   chan token // unless nil, a sync of a log waits until it can receive here
-	held   chan token // with hold: a sync of a log that waits sends here
+	noSync bool // syncs answer at once and do nothing
 
 	logSyncs atomic.Int64 // syncs of log files that have ended
 
 	mu   sync.Mutex // guards all below; held while the cut copies the disk
 	left int        // changing calls until the cut; below 0: none is planned
-	cut  func()     // what the cut does, once; called in place of nothing, before the call
+	cut  func()     // what the cut does, once, before the call
+	gate *syncGate  // nil: open
+}
+
+// syncGate holds up syncs of log files.
+type syncGate struct {
+	entered chan token // receives one when a sync is held up; sent by the file
+	open    chan token // closed to let all pass
+}
+
+// holdLogs holds up every sync of a log file from now on until open is closed.
+func (d *memDisk) holdLogs() *syncGate {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.gate = &syncGate{entered: make(chan token, 100), open: make(chan token)}
+	return d.gate
 }
 
 // token is what goes over a channel that only says when.
@@ -117,6 +130,16 @@ func (d *memDisk) RemoveAll(name string) error {
 	return d.FS.RemoveAll(name)
 }
 
+func (d *memDisk) waitAtGate() {
+	d.mu.Lock()
+	g := d.gate
+	d.mu.Unlock()
+	if g != nil {
+		g.entered <- token{}
+		<-g.open
+	}
+}
+
 type memDiskFile struct {
 	vfs.File
 	disk  *memDisk
@@ -141,9 +164,8 @@ func (f *memDiskFile) SyncTo(int64) (fullSync bool, err error) { return false, n
 
 func (f *memDiskFile) sync(sync func() error) error {
 	f.disk.changing()
-	if f.isLog && f.disk.hold != nil {
-		f.disk.held <- token{}
-		<-f.disk.hold
+	if f.isLog {
+		f.disk.waitAtGate()
 	}
 	if f.disk.noSync {
 		return nil
