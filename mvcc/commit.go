@@ -44,7 +44,7 @@ func (s *Store) write(ctx context.Context, fn func(t *txn) error) (rev int64, er
 		}
 	}
 	if st.group != nil {
-		if groupErr := st.await(ctx); groupErr != nil {
+		if groupErr := s.await(ctx, &st); groupErr != nil {
 			return 0, groupErr
 		}
 	}
@@ -58,22 +58,32 @@ func (s *Store) write(ctx context.Context, fn func(t *txn) error) (rev int64, er
 	return st.rev, nil
 }
 
-// await waits until the group is visible or has failed.
-func (st *staged) await(ctx context.Context) error {
+// await waits until what the transaction made or read is visible or has
+// failed.
+func (s *Store) await(ctx context.Context, st *staged) error {
 	select {
 	case <-st.group.done:
-		return st.group.err
+		return s.outcome(st)
 	default:
 	}
 	select {
 	case <-st.group.done:
-		return st.group.err
+		return s.outcome(st)
 	case <-ctx.Done():
 	}
 	if st.wrote {
 		return fmt.Errorf("revision %d: %w: %w", st.rev, ErrUncertain, ctx.Err())
 	}
-	return fmt.Errorf("waiting for revision %d, which the transaction read: %w", st.group.end, ctx.Err())
+	return fmt.Errorf("waiting for revision %d, which the transaction read: %w", st.rev, ctx.Err())
+}
+
+// outcome is the answer to a transaction whose group is done. Of a group that
+// failed an earlier part may be durable and visible.
+func (s *Store) outcome(st *staged) error {
+	if s.visible.Load() >= st.rev {
+		return nil
+	}
+	return st.group.err
 }
 
 // stage runs fn under the writer lock and hands what it did to the committer.

@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"runtime"
@@ -26,11 +27,19 @@ func (s *Store) Range(key, end []byte, o RangeOptions) (RangeResult, error) {
 	for {
 		current := s.visible.Load()
 		res, err := s.rangeAt(key, end, o, current, nil)
-		if o.Rev <= 0 && errors.Is(err, ErrCompacted) && s.visible.Load() > current {
+		if o.Rev <= 0 && errors.Is(err, ErrCompacted) && s.overtook(current) {
 			continue // the current revision of that moment is compacted by now
 		}
 		return res, err
 	}
+}
+
+// overtook reports whether the visible revision has moved on from current. A
+// Bump that has moved the compact revision is about to move the visible one:
+// then it waits for that.
+func (s *Store) overtook(current int64) bool {
+	_ = s.shown.wait(context.Background(), func() bool { return s.visible.Load() >= s.compactRev.Load() })
+	return s.visible.Load() > current
 }
 
 // rangeKeys is Range inside a transaction.
@@ -52,7 +61,7 @@ func (s *Store) rangeAt(key, end []byte, o RangeOptions, current int64, own *txn
 	if rev > current {
 		return RangeResult{}, fmt.Errorf("range at revision %d, current is %d: %w", rev, current, ErrFutureRevision)
 	}
-	limit := o.Limit
+	limit := max(o.Limit, 0)
 	if o.CountOnly {
 		limit = -1
 	}
