@@ -46,7 +46,7 @@ func (e *engine) checkpoint(fn func(dir string) error) (err error) {
 	if err := e.fs.RemoveAll(dir); err != nil {
 		return err
 	}
-	if err := e.db.Checkpoint(dir, pebble.WithFlushedWAL()); err != nil {
+	if err := e.call(func() error { return e.db.Checkpoint(dir, pebble.WithFlushedWAL()) }); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.fs.RemoveAll(dir)) }()
@@ -208,7 +208,7 @@ func (e *engine) Reclaim(ctx context.Context) error {
 	if e.readOnly {
 		return fmt.Errorf("pebble: reclaim: %w", backend.ErrReadOnly)
 	}
-	if err := errors.Join(ctx.Err(), e.db.Compact(ctx, []byte{0}, []byte{0xff}, true)); err != nil {
+	if err := errors.Join(ctx.Err(), e.call(func() error { return e.db.Compact(ctx, []byte{0}, []byte{0xff}, true) })); err != nil {
 		return fmt.Errorf("pebble: reclaim: %w", damage(err))
 	}
 	return nil
@@ -225,7 +225,7 @@ func (e *engine) Verify(ctx context.Context) (backend.VerifyReport, error) {
 		return backend.VerifyReport{}, fmt.Errorf("pebble: verify: %w", damage(err))
 	}
 	var stats pebble.CheckLevelsStats
-	if err := errors.Join(ctx.Err(), e.db.CheckLevels(&stats)); err != nil {
+	if err := errors.Join(ctx.Err(), e.call(func() error { return e.db.CheckLevels(&stats) })); err != nil {
 		return backend.VerifyReport{}, fmt.Errorf("pebble: verify levels: %w", damage(err))
 	}
 	return backend.VerifyReport{

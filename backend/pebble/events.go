@@ -8,25 +8,28 @@ import (
 )
 
 // events carries what pebble reports to the program's log.
-type events struct{ log *slog.Logger }
+type events struct {
+	log     *slog.Logger
+	failure *failure
+}
 
-func newEvents(log *slog.Logger) events {
+func newEvents(log *slog.Logger, f *failure) events {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	return events{log.With("engine", "pebble")}
+	return events{log.With("engine", "pebble"), f}
 }
 
 func (e events) Infof(format string, args ...any) { e.log.Debug(fmt.Sprintf(format, args...)) }
 
 func (e events) Errorf(format string, args ...any) { e.log.Error(fmt.Sprintf(format, args...)) }
 
-// Fatalf ends the goroutine that called: pebble has lost a write to its log
-// or an invariant, and would acknowledge the write if this returned.
+// Fatalf fails the engine and does not return: pebble has lost a write to its
+// log or an invariant, and would go on if it did.
 func (e events) Fatalf(format string, args ...any) {
-	err := fmt.Errorf("pebble: fatal: "+format, args...)
+	err := fmt.Errorf("fatal: "+format, args...)
 	e.log.Error(err.Error())
-	panic(err)
+	e.failure.fatal(err)
 }
 
 // listener reports damage instead of dying of it, as pebble does by default:
@@ -37,7 +40,11 @@ func (e events) listener() *pebble.EventListener {
 		DataCorruption: func(info pebble.DataCorruptionInfo) {
 			e.log.Error("data damaged", "file", info.Path, "error", info.Details)
 		},
-		DiskSlow:        func(info pebble.DiskSlowInfo) { e.log.Warn("disk slow", "detail", info.String()) },
+		DiskSlow: func(info pebble.DiskSlowInfo) {
+			if e.failure.err() == nil { // after a failure what waits is not the disk
+				e.log.Warn("disk slow", "detail", info.String())
+			}
+		},
 		WriteStallBegin: func(info pebble.WriteStallBeginInfo) { e.log.Warn("writes stall", "reason", info.Reason) },
 		WriteStallEnd:   func() { e.log.Info("writes go on") },
 	}

@@ -11,11 +11,40 @@
 //     with Sync, or until a memtable is flushed, and a crash loses it.
 //   - A view is a pebble snapshot: while it is open, compactions keep the
 //     values it sees. Each Scan opens an iterator of its own.
-//   - pebble does not return from a failed write to its log: it reports a
-//     fatal error, and that ends the process by a panic carrying the cause.
 //   - Reclaim is a manual compaction of everything. Writers go on meanwhile.
 //   - Backup is a tar of the files of a checkpoint, which takes hard links in
 //     the directory, not room. Writers go on meanwhile.
+//
+// # When the disk fails
+//
+// On a write, sync, create or rename that fails, full disks included, pebble
+// by itself ends the process, or panics, or stalls its writers and tries again
+// for ever. Here it never hears of the error. The first one is kept as the
+// cause, no change of the files is begun any more, and the goroutine of
+// pebble's that asked for one is parked. From then on
+//
+//   - a pending Apply returns the cause, later ones do at once, and so do
+//     Backup, Reclaim and Verify;
+//   - views are opened and read as before, Stats keeps what needs no lock;
+//   - Close waits at most 10 seconds, plus as long for views still open, and
+//     returns the cause. If what is parked was writing a table or the log it
+//     is let go and nothing stays behind. Otherwise (the manifest, a marker,
+//     the directory, or a commit that waits for one of these or for a flush)
+//     pebble is given up: its goroutines, that one among them, its memory and
+//     its descriptors stay until the process ends. The directory is unlocked
+//     and can be opened again, unless a call of the file system itself has
+//     not returned.
+//
+// Removing obsolete files, preallocation, and the files of a Backup may fail
+// without such consequences. Where pebble reports a broken invariant it is
+// parked the same way; if it holds the lock of its own then, reads answer the
+// cause too.
+//
+// # Goroutines
+//
+//	committer  each engine; commits for Apply; ends in Close
+//	retired    each engine; closes snapshots; ends in Close
+//	calls      one for each Stats, Backup, Verify, Reclaim at work
 package pebble
 
 import (
@@ -23,6 +52,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync"
 	"sync/atomic"
 
 	"github.com/cockroachdb/pebble/v2"
@@ -78,46 +108,49 @@ func (p place) open(path string, o backend.Options) (*engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	lock, err := lockDir(p.fs, dir)
-	if err != nil {
-		return nil, err
-	}
 	if o.CacheBytes <= 0 {
 		o.CacheBytes = defaultCache
 	}
+	failure := newFailure()
 	e := &engine{
-		fs:         p.fs,
+		fs:         &guard{FS: orderedNames{p.fs}, failure: failure},
+		failure:    failure,
+		retired:    make(chan *pebble.Snapshot, retired),
+		retiredAll: make(chan struct{}),
+		events:     newEvents(o.Logger, failure),
 		dir:        dir,
 		readOnly:   o.ReadOnly,
 		cacheBytes: o.CacheBytes,
 		spaces:     spaces,
 		version:    backend.LibraryVersion("pebble", "github.com/cockroachdb/pebble/v2", "v2"),
 	}
-	if err = e.openLocked(lock, o); err != nil {
-		return nil, errors.Join(err, lock.Close())
+	if e.lock, err = lockDir(e.fs, dir); err != nil {
+		return nil, err
+	}
+	if err = e.openLocked(o); err != nil {
+		return nil, errors.Join(err, e.unlock())
 	}
 	return e, nil
 }
 
-func (e *engine) openLocked(lock *pebble.Lock, o backend.Options) error {
+func (e *engine) openLocked(o backend.Options) error {
 	if !o.ReadOnly {
 		if err := e.fs.RemoveAll(e.fs.PathJoin(e.dir, checkpointName)); err != nil {
 			return err // left by a Backup or Verify that a crash cut short
 		}
 	}
-	db, err := pebble.Open(e.dir, options(orderedNames{e.fs}, lock, o))
-	if err != nil {
+	if err := e.openDB(o); err != nil {
 		return err
 	}
-	e.db, e.lock = db, lock
+	e.committer = newCommitter(e.db, e.failure)
+	go e.runRetired()
 	return nil
 }
 
-func options(fsys vfs.FS, lock *pebble.Lock, o backend.Options) *pebble.Options {
-	events := newEvents(o.Logger)
+func (e *engine) options(o backend.Options) *pebble.Options {
 	opts := &pebble.Options{
-		FS:                          fsys,
-		Lock:                        lock,
+		FS:                          e.fs,
+		Lock:                        e.lock,
 		ReadOnly:                    o.ReadOnly,
 		ErrorIfNotExists:            o.ReadOnly,
 		FormatMajorVersion:          pebble.FormatNewest, // the default is the oldest
@@ -125,8 +158,8 @@ func options(fsys vfs.FS, lock *pebble.Lock, o backend.Options) *pebble.Options 
 		MemTableSize:                memTableBytes,
 		MemTableStopWritesThreshold: stopWritesAt,
 		CompactionConcurrencyRange:  func() (lower, upper int) { return 1, 2 },
-		Logger:                      events,
-		EventListener:               events.listener(),
+		Logger:                      e.events,
+		EventListener:               e.events.listener(),
 	}
 	// Deeper levels take over what they leave out.
 	opts.Levels[0].BlockSize = blockBytes
@@ -160,7 +193,10 @@ func damage(err error) error {
 type engine struct {
 	db         *pebble.DB // all set by open, never changed
 	lock       *pebble.Lock
-	fs         vfs.FS
+	fs         *guard
+	failure    *failure
+	events     events
+	committer  *committer
 	dir        string // in its one spelling
 	readOnly   bool
 	cacheBytes int64
@@ -169,6 +205,12 @@ type engine struct {
 
 	gate  backend.Gate
 	views atomic.Int64
+
+	retired    chan *pebble.Snapshot // views send, Close closes; runRetired receives
+	retiredAll chan struct{}         // closed when that has ended
+
+	probe      sync.Once // sets unreadable, once stuck
+	unreadable error
 	abilities
 }
 
@@ -187,16 +229,17 @@ func (e *engine) Apply(b *backend.Batch, s backend.Syncing) error {
 	if b.Len() == 0 {
 		return nil
 	}
-	batch := e.db.NewBatchWithSize(int(b.Size()))
-	err := fill(batch, b.Ops())
-	if err == nil {
-		how := pebble.Sync
-		if s == backend.NoSync {
-			how = pebble.NoSync
-		}
-		err = batch.Commit(how)
+	w := commit{batch: e.db.NewBatchWithSize(int(b.Size())), how: pebble.Sync}
+	if s == backend.NoSync {
+		w.how = pebble.NoSync
 	}
-	if err := errors.Join(err, batch.Close()); err != nil {
+	err := fill(w.batch, b.Ops())
+	if err == nil {
+		err = e.committer.apply(w)
+	} else {
+		err = errors.Join(err, w.batch.Close())
+	}
+	if err != nil {
 		return fmt.Errorf("pebble: apply %d operations of %d bytes: %w", b.Len(), b.Size(), damage(err))
 	}
 	return nil
@@ -235,18 +278,11 @@ func (e *engine) Stats() backend.Stats {
 		return stats
 	}
 	defer e.gate.Leave()
-	m := e.db.Metrics()
+	var m *pebble.Metrics
+	if e.call(func() error { m = e.db.Metrics(); return nil }) != nil {
+		return stats
+	}
 	stats.DiskBytes = int64(m.DiskSpaceUsage())
 	stats.InUseBytes = int64(m.WAL.PhysicalSize + m.Table.Local.LiveSize + m.BlobFiles.Local.LiveSize)
 	return stats
-}
-
-func (e *engine) Close() error {
-	if err := e.gate.Close(); err != nil {
-		return fmt.Errorf("pebble: close: %w", err)
-	}
-	if err := errors.Join(e.db.Close(), e.lock.Close()); err != nil {
-		return fmt.Errorf("pebble: close %s: %w", e.dir, err)
-	}
-	return nil
 }

@@ -18,7 +18,7 @@ import (
 )
 
 func TestContract(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	backendtest.Run(t, pebble.Driver())
 }
 

@@ -26,7 +26,7 @@ func count(t *testing.T, e backend.Engine) int {
 
 // Everything an engine does stays inside the file system it was given.
 func TestDriverFS_StaysInside(t *testing.T) {
-	defer goleak.VerifyNone(t)
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
 	const path = "/data/of/pebble"
 	d := pebble.DriverFS(vfs.NewMem())
 	assert.False(t, d.Holds(path))

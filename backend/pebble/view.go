@@ -3,6 +3,7 @@ package pebble
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 
@@ -14,8 +15,54 @@ func (e *engine) View() (backend.View, error) {
 	if err := e.gate.Enter(); err != nil {
 		return nil, fmt.Errorf("pebble: view: %w", err)
 	}
+	if err := e.readable(); err != nil {
+		e.gate.Leave()
+		return nil, fmt.Errorf("pebble: view: %w", err)
+	}
 	e.views.Add(1)
 	return &view{engine: e, snapshot: e.db.NewSnapshot()}, nil
+}
+
+// readable is nil unless pebble gave up holding the lock that reads need.
+func (e *engine) readable() error {
+	if !e.failure.stuck.Load() {
+		return nil
+	}
+	e.probe.Do(func() {
+		done := make(chan error, 1)
+		go func() { done <- e.db.NewSnapshot().Close() }()
+		timer := time.NewTimer(callGrace)
+		defer timer.Stop()
+		select {
+		case <-done:
+		case <-timer.C:
+			e.unreadable = e.failure.cause
+		}
+	})
+	return e.unreadable
+}
+
+// retired is how many snapshots may wait to be closed: enough to carry on
+// while a goroutine closes one, few enough to hold nothing up for long.
+const retired = 64
+
+// retire has a snapshot closed. That may wait for a write to the manifest, so
+// a goroutine does it: reads do not wait for the disk, nor for ever once the
+// engine has failed, when it is left open.
+func (e *engine) retire(s *pebble.Snapshot) {
+	select {
+	case e.retired <- s:
+	case <-e.failure.failed:
+	}
+}
+
+func (e *engine) runRetired() {
+	defer close(e.retiredAll)
+	for s := range e.retired {
+		if err := s.Close(); err != nil {
+			e.events.log.Error("closing a snapshot", "error", err)
+		}
+	}
 }
 
 type view struct {
@@ -29,6 +76,9 @@ func (v *view) check(s backend.Space) error {
 		return fmt.Errorf("pebble: view: %w", backend.ErrClosed)
 	}
 	if err := v.engine.spaces.Check(s); err != nil {
+		return fmt.Errorf("pebble: view: %w", err)
+	}
+	if err := v.engine.readable(); err != nil {
 		return fmt.Errorf("pebble: view: %w", err)
 	}
 	return nil
@@ -92,12 +142,9 @@ func (v *view) Close() error {
 	if v.snapshot == nil {
 		return fmt.Errorf("pebble: view: %w", backend.ErrClosed)
 	}
-	err := v.snapshot.Close()
+	v.engine.retire(v.snapshot)
 	v.snapshot = nil
 	v.engine.views.Add(-1)
 	v.engine.gate.Leave()
-	if err != nil {
-		return fmt.Errorf("pebble: close view: %w", err)
-	}
 	return nil
 }
