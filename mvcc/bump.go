@@ -3,7 +3,6 @@ package mvcc
 import (
 	"context"
 	"fmt"
-	"math"
 
 	"github.com/watchkv/watchkv/backend"
 )
@@ -12,7 +11,7 @@ import (
 // a restore from a backup that is older than what clients have seen, old
 // watches and reads answer *CompactedError instead of meeting revisions that
 // mean something else now. Keys and values stay. It returns when the
-// compaction has finished; errors are those of Compact.
+// compaction has finished; errors are those of Compact, and ErrExhausted.
 func (s *Store) Bump(ctx context.Context, by int64) error {
 	if by < 1 {
 		return fmt.Errorf("mvcc: bump by %d, at least 1 expected", by)
@@ -44,13 +43,13 @@ func (s *Store) jump(by int64) (rev int64, err error) {
 	if _, err := s.applyThroughLocked(staged, nil); err != nil {
 		return 0, err
 	}
-	if staged > math.MaxInt64-by-s.tuning.ceilingStep {
-		return 0, fmt.Errorf("mvcc: bump by %d from revision %d is out of range", by, staged)
+	if by > maxRevision-staged {
+		return 0, fmt.Errorf("bump by %d from revision %d, the last one is %d: %w", by, staged, maxRevision, ErrExhausted)
 	}
 	rev = staged + by
 	meta := []backend.Op{putMark(metaScheduled, rev)}
 	if s.relaxed() {
-		meta = append(meta, putNumber(metaCeiling, rev+s.tuning.ceilingStep))
+		meta = append(meta, putNumber(metaCeiling, s.ceilingAbove(rev)))
 	}
 	if err := s.applyMetaLocked("bumping the revision", meta...); err != nil {
 		return 0, err
@@ -72,7 +71,7 @@ func (s *Store) setRevision(rev int64) {
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	s.next = rev + 1
-	s.ceiling = rev + s.tuning.ceilingStep
+	s.ceiling = s.ceilingAbove(rev)
 	// First of all: who sees the hole must see that it is compacted.
 	s.compacted(rev)
 	s.tail.reset(s.next)

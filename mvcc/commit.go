@@ -99,6 +99,9 @@ func (s *Store) stage(ctx context.Context, fn func(t *txn) error) (staged, error
 	if !s.roomLocked() {
 		return staged{}, errNoRoom
 	}
+	if s.next > maxRevision {
+		return staged{}, fmt.Errorf("revision %d: %w", maxRevision, ErrExhausted)
+	}
 	t := &s.staging
 	defer t.end()
 	if err := t.run(fn); err != nil || len(t.events) == 0 {

@@ -33,6 +33,9 @@ var (
 	ErrClosed = errors.New("mvcc: store is closed")
 	// ErrDamaged: stored bytes are not what a store writes.
 	ErrDamaged = errors.New("mvcc: stored data is damaged")
+	// ErrExhausted: revisions have reached the last one a store assigns, about
+	// four billion below the largest int64. Reads, watches and compaction go on.
+	ErrExhausted = errors.New("mvcc: no revision is left")
 	// ErrTxDone: a WriteTx was used after its closure had returned.
 	ErrTxDone = errors.New("mvcc: transaction is over")
 	// ErrKeyMissing: a put was told to keep the value or lease of a key that

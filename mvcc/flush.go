@@ -60,7 +60,7 @@ func (s *Store) roomLocked() bool {
 	if s.paused {
 		return false
 	}
-	if !s.relaxed() {
+	if !s.relaxed() || s.next > maxRevision { // there waiting would not end
 		return true
 	}
 	if s.next >= s.ceiling || s.tail.pending() >= s.cfg.PendingBytes {
@@ -117,7 +117,7 @@ func (s *Store) flush(end int64) error {
 	var meta []backend.Op
 	ceiling := int64(0)
 	if s.relaxed() && s.ceilingLow() {
-		ceiling = s.visible.Load() + s.tuning.ceilingStep
+		ceiling = s.ceilingAbove(s.visible.Load())
 		meta = append(meta, putNumber(metaCeiling, ceiling))
 	}
 	if _, err := s.applyThroughLocked(end, meta); err != nil {
@@ -133,7 +133,7 @@ func (s *Store) flush(end int64) error {
 func (s *Store) ceilingLow() bool {
 	s.writer.Lock()
 	defer s.writer.Unlock()
-	return s.ceiling-s.next < s.tuning.ceilingStep/2
+	return s.ceiling <= maxRevision && s.ceiling-s.next < s.tuning.ceilingStep/2
 }
 
 func (s *Store) setCeiling(ceiling int64) {

@@ -63,7 +63,7 @@ func (s *Store) previous(dst []*KeyValue, evs []*Event) (prev []*KeyValue, missi
 	for _, e := range evs {
 		prev = append(prev, nil)
 		before := e.KV.ModRevision - 1
-		if e.Type == EventPut && e.KV.CreateRevision == e.KV.ModRevision {
+		if e.KV.ModRevision < 1 || e.Type == EventPut && e.KV.CreateRevision == e.KV.ModRevision {
 			continue
 		}
 		if s.checkRead(before) != nil {

@@ -122,7 +122,7 @@ func (t *tail) event(kr KeyRev) *Event {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	events := t.eventsLocked(kr.Main)
-	if kr.Sub >= int64(len(events)) {
+	if kr.Sub < 0 || kr.Sub >= int64(len(events)) {
 		return nil
 	}
 	return &events[kr.Sub]

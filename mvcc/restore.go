@@ -126,7 +126,7 @@ func (s *Store) begin(meta metaState, seen *continuity) error {
 		ops = append(ops, putGaps(gaps))
 	}
 	if s.relaxed() {
-		s.ceiling = end + s.tuning.ceilingStep
+		s.ceiling = s.ceilingAbove(end)
 		ops = append(ops, putNumber(metaCeiling, s.ceiling))
 	} else if meta.ceiling > 0 {
 		ops = append(ops, deleteMeta(metaCeiling))

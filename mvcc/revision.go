@@ -3,6 +3,7 @@ package mvcc
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 )
 
 // The key of a record on disk, as etcd writes it:
@@ -19,6 +20,15 @@ const (
 	revSeparator    = '_'
 	tombstoneMark   = 't'
 )
+
+// maxRevision is the last revision that a store assigns. What is above it is
+// room for sums of revisions and for reserved ceilings: nothing overflows.
+const maxRevision int64 = math.MaxInt64 - 1<<32
+
+// ceilingAbove is what Relaxed reserves when the store stands at rev.
+func (s *Store) ceilingAbove(rev int64) int64 {
+	return max(rev, min(rev+s.tuning.ceilingStep, maxRevision+1))
+}
 
 // appendRevKey appends the record key of one version.
 func appendRevKey(dst []byte, kr KeyRev) []byte {
