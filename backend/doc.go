@@ -39,5 +39,6 @@
 // # Abilities
 //
 // What only some engines can do stands in separate one-method interfaces
-// that an Engine may also implement: [Backuper], [Reclaimer], [Verifier].
+// that an Engine may also implement: [Backuper], [Reclaimer], [Verifier],
+// [FreeSpacer].
 package backend

@@ -20,4 +20,7 @@ var (
 	ErrKeySize = errors.New("backend: key empty or too long")
 	// ErrUnknownSpace: the space was not registered in Options.Spaces.
 	ErrUnknownSpace = errors.New("backend: space not registered")
+	// ErrNoSpace: the volume has less room than the call may need; nothing was
+	// tried.
+	ErrNoSpace = errors.New("backend: not enough room on the volume")
 )

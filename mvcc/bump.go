@@ -33,6 +33,9 @@ func (s *Store) jump(by int64) (rev int64, err error) {
 	if err := s.refusal(); err != nil {
 		return 0, err
 	}
+	if err := s.roomToCompact(); err != nil {
+		return 0, err
+	}
 	s.applyMu.Lock()
 	defer s.applyMu.Unlock()
 	staged := s.pause(true)

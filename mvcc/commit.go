@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -29,11 +30,17 @@ type staged struct {
 // write runs fn as one transaction and returns when its outcome is certain:
 // the revision it made, or if it changed nothing the one it ran at.
 func (s *Store) write(ctx context.Context, fn func(t *txn) error) (rev int64, err error) {
-	st, err := s.stage(ctx, fn)
-	for err == errNoRoom {
-		if err = s.room.wait(ctx, s.hasRoom); err == nil {
-			st, err = s.stage(ctx, fn)
+	st, err := s.stage(ctx, fn, false)
+	for err == errNoRoom || err == errMeasure {
+		if err == errMeasure {
+			s.measure(shortAge)
+			st, err = s.stage(ctx, fn, true)
+		} else if err = s.room.wait(ctx, s.hasRoom); err == nil {
+			st, err = s.stage(ctx, fn, false)
 		}
+	}
+	if errors.Is(err, ErrNoSpace) {
+		s.refused()
 	}
 	if st.leads {
 		if ctx.Done() == nil {
@@ -86,8 +93,13 @@ func (s *Store) outcome(st *staged) error {
 	return st.group.err
 }
 
+// errMeasure sends a writer to measure the headroom; it never leaves the
+// package.
+var errMeasure = errors.New("mvcc: headroom to be measured")
+
 // stage runs fn under the writer lock and hands what it did to the committer.
-func (s *Store) stage(ctx context.Context, fn func(t *txn) error) (staged, error) {
+// measured: the caller has just measured the headroom.
+func (s *Store) stage(ctx context.Context, fn func(t *txn) error, measured bool) (staged, error) {
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	if err := ctx.Err(); err != nil {
@@ -101,6 +113,9 @@ func (s *Store) stage(ctx context.Context, fn func(t *txn) error) (staged, error
 	}
 	if s.next > maxRevision {
 		return staged{}, fmt.Errorf("revision %d: %w", maxRevision, ErrExhausted)
+	}
+	if !measured && s.mustMeasureLocked() {
+		return staged{}, errMeasure
 	}
 	t := &s.staging
 	defer t.end()
@@ -267,6 +282,11 @@ func batchWeight(events []Event) (bytes int64, ops int) {
 
 // applyLocked is the only place that writes to the engine. Needs applyMu.
 func (s *Store) applyLocked(b *backend.Batch, syncing backend.Syncing) error {
+	s.counters.applyBegins()
+	defer s.counters.applyEnds()
+	if err := s.awaitRoomLocked(b.Size()); err != nil {
+		return err
+	}
 	start := time.Now()
 	err := s.engine.Apply(b, syncing)
 	s.counters.applied(time.Since(start))

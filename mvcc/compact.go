@@ -82,6 +82,9 @@ func (s *Store) schedule(rev int64) error {
 	if visible := s.visible.Load(); rev > visible {
 		return fmt.Errorf("compaction at revision %d, current is %d: %w", rev, visible, ErrFutureRevision)
 	}
+	if err := s.roomToCompact(); err != nil {
+		return err
+	}
 	if err := s.flush(rev); err != nil {
 		return err
 	}
@@ -158,6 +161,9 @@ func (s *Store) sweep(ctx context.Context, rev int64) error {
 			return err
 		}
 		for len(records) > 0 && ctx.Err() == nil {
+			if !s.awaitRoomToCompact(ctx) {
+				break
+			}
 			n := min(limit, len(records))
 			if err := s.deleteForgotten(records[:n]); err != nil {
 				return err

@@ -44,6 +44,24 @@ type Config struct {
 	PendingBytes int64
 	// MaxRecordBytes is the largest key plus value; 0 means 8 MiB.
 	MaxRecordBytes int
+	// MinFreeBytes is the room that puts leave on the volume: with less they
+	// answer ErrNoSpace, because engines hang, exit or lose data on a full
+	// disk. Deletes go on down to three quarters of it, compaction down to
+	// half; what was acknowledged before is written in any case, and reads and
+	// watches go on. 0 means twice what the engine may need for itself, its
+	// backend.FreeSpace.Floor: so half of it is the engine's, for memtables
+	// and compactions. Negative turns this off. Not used if the engine keeps
+	// no files or the system does not tell the room. Puts go on within 10 ms
+	// of a sixteenth more than MinFreeBytes being free.
+	MinFreeBytes int64
+	// QuotaBytes bounds what the data take, history included, as the engine
+	// counts it in backend.Stats.InUseBytes (DiskBytes if it cannot count);
+	// at the bound puts answer ErrNoSpace. Free pages inside the engine's
+	// files are not in it, so compaction makes room without giving anything
+	// back to the system; files may be larger. Kept to within the batch being
+	// written. 0 means none. Deletes and compaction go on whatever the quota;
+	// puts go on once a sixteenth of it is unused.
+	QuotaBytes int64
 	// AutoCompact forgets old history by itself; the zero value keeps all.
 	AutoCompact AutoCompact
 	// ReadOnly opens the store for reading and watching only; writes answer
@@ -95,6 +113,7 @@ func (c Config) validate() error {
 		{"Durability", int64(c.Durability.interval)},
 		{"RecentBytes", c.RecentBytes},
 		{"PendingBytes", c.PendingBytes},
+		{"QuotaBytes", c.QuotaBytes},
 		{"MaxRecordBytes", int64(c.MaxRecordBytes)},
 		{"AutoCompact.Revisions", c.AutoCompact.Revisions},
 		{"AutoCompact.Age", int64(c.AutoCompact.Age)},

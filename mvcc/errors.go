@@ -29,6 +29,11 @@ var (
 	// ErrFailed: a write to the engine failed and writing has ended. It wraps
 	// the cause. Reads of what is visible go on.
 	ErrFailed = errors.New("mvcc: store failed, writing has ended")
+	// ErrNoSpace: the volume has too little room left for the write, or the
+	// data have reached Config.QuotaBytes. Nothing of the transaction
+	// happened. The wrapping text has the numbers and what to do; it ends by
+	// itself once there is room. The text is etcd's.
+	ErrNoSpace = errors.New("mvcc: database space exceeded")
 	// ErrClosed: the store is closed.
 	ErrClosed = errors.New("mvcc: store is closed")
 	// ErrDamaged: stored bytes are not what a store writes.

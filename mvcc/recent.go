@@ -23,7 +23,7 @@ type tail struct {
 	applied int64 // last revision that may be evicted
 	evicted int64 // sum of weights of all that ever left
 	applyWt int64 // sum of weights of all up to applied
-	total   int64 // sum of weights of all that ever came
+	total   int64 // sum of weights of all that ever came; written under Store.writer too
 }
 
 type tailEntry struct {
@@ -33,6 +33,8 @@ type tailEntry struct {
 
 // eventOverhead is what an event weighs in memory beside its record.
 const eventOverhead = 128
+
+func (e *Event) weight() int64 { return int64(len(e.record)) + eventOverhead }
 
 // recentAnswerBytes bounds one answer of Recent, in weight.
 const recentAnswerBytes = 1 << 20
@@ -51,7 +53,7 @@ func (t *tail) reset(next int64) {
 func (t *tail) add(events []Event) (before, after int64) {
 	weight := int64(0)
 	for i := range events {
-		weight += int64(len(events[i].record)) + eventOverhead
+		weight += events[i].weight()
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -100,6 +102,13 @@ func (t *tail) pending() int64 {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.total - t.applyWt
+}
+
+// appliedWeight is the part of total that is applied.
+func (t *tail) appliedWeight() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.applyWt
 }
 
 // events returns the events of rev, nil if it is not held.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/watchkv/watchkv/backend"
 )
@@ -38,10 +39,12 @@ func open(engine backend.Engine, cfg Config, tuning tuning) (*Store, error) {
 	s.staging.s = s
 	s.tail.limit = cfg.RecentBytes
 	s.costs.init()
+	s.counters.opened = time.Now()
 	meta, err := s.readStart()
 	if err != nil {
 		return nil, fmt.Errorf("opening the store: %w", damaged(engine, err))
 	}
+	s.initHeadroom()
 	if meta.intent != 0 && s.readOnly == "" {
 		if err := s.removeParts(meta.intent, s.deleteLimit()); err != nil {
 			return nil, fmt.Errorf("removing the parts of revision %d: %w", meta.intent, err)
@@ -53,6 +56,9 @@ func open(engine backend.Engine, cfg Config, tuning tuning) (*Store, error) {
 	}
 	if err := s.begin(meta, seen); err != nil {
 		return nil, fmt.Errorf("opening the store: %w", damaged(engine, err))
+	}
+	if s.headroom.on {
+		s.measure(headroomAge) // says so at once if there is no room
 	}
 	s.startBackground(meta)
 	return s, nil

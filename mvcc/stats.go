@@ -28,9 +28,21 @@ type Stats struct {
 	Applies      int64 // batches given to the engine
 	ApplyTime    time.Duration
 	ApplyLongest time.Duration
+	// ApplyingFor is how long the batch that the engine has now is there
+	// already, or waits for room on the volume; 0 if it has none. A stall of
+	// the disk shows here while it lasts.
+	ApplyingFor time.Duration
 
 	Compactions      int64
 	CompactedRecords int64
+
+	// FreeBytes is the room left for the engine, on the volume and inside its
+	// files, up to a tenth of a second old; -1 if unknown. FloorBytes is what
+	// puts leave of it, 0 if nothing.
+	FreeBytes, FloorBytes int64
+	// NoSpace says why puts are refused with ErrNoSpace; empty while they are
+	// not.
+	NoSpace string
 
 	// Failed is the text of the error that ended writing; empty while all is
 	// well.
@@ -70,6 +82,21 @@ type counters struct {
 	groups, puts, txns            atomic.Int64
 	applies, applyNanos, applyMax atomic.Int64
 	compactions, compacted        atomic.Int64
+
+	opened   time.Time    // set before all else
+	applying atomic.Int64 // nanoseconds from opened to the Apply under way; 0: none
+}
+
+// applyBegins and applyEnds enclose what waits for the engine. Needs applyMu.
+func (c *counters) applyBegins() { c.applying.Store(max(int64(time.Since(c.opened)), 1)) }
+func (c *counters) applyEnds()   { c.applying.Store(0) }
+
+func (c *counters) applyingFor() time.Duration {
+	began := c.applying.Load()
+	if began == 0 {
+		return 0
+	}
+	return max(time.Since(c.opened)-time.Duration(began), 1)
 }
 
 // applied counts one batch. Callers hold applyMu, so the maximum is exact.
@@ -124,12 +151,14 @@ func (s *Store) Stats() Stats {
 		Applies:           s.counters.applies.Load(),
 		ApplyTime:         time.Duration(s.counters.applyNanos.Load()),
 		ApplyLongest:      time.Duration(s.counters.applyMax.Load()),
+		ApplyingFor:       s.counters.applyingFor(),
 		Compactions:       s.counters.compactions.Load(),
 		CompactedRecords:  s.counters.compacted.Load(),
 		ScanNanosPerEntry: s.costs.scan.nanos(),
 		GetNanosPerRead:   s.costs.get.nanos(),
 		Engine:            s.engineStats(),
 	}
+	s.headroomStats(&st)
 	if f := s.failure.Load(); f != nil {
 		st.Failed = f.err().Error()
 	}

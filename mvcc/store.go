@@ -48,6 +48,7 @@ type Store struct {
 	compacting chan struct{} // holds one token; its taker compacts, bumps or hashes
 	leaders    sync.WaitGroup
 	background background
+	headroom   headroom
 	costs      costs
 	counters   counters
 

@@ -14,7 +14,8 @@ type txn struct {
 	rev    int64   // revision its writes get
 	events []Event // its writes so far; handed to the tail, so never reused
 	undo   []undoStep
-	read   bool // it looked at state that may be staged only
+	weight int64 // of events, in tail's measure
+	read   bool  // it looked at state that may be staged only
 	// rewrites lets an operation write a key that an earlier one of the same
 	// transaction wrote: only where the declarative check let it pass.
 	rewrites bool
@@ -78,6 +79,9 @@ func (t *txn) put(key, value []byte, lease int64) error {
 	if n := len(key) + len(value); n > t.s.limits.record {
 		return fmt.Errorf("put of %d bytes, at most %d: %w", n, t.s.limits.record, ErrTooLarge)
 	}
+	if err := t.roomFor(EventPut, int64(len(key)+len(value))+eventOverhead); err != nil {
+		return err
+	}
 	create, version, err := t.indexPut(key)
 	if err != nil {
 		return err
@@ -93,6 +97,7 @@ func (t *txn) put(key, value []byte, lease int64) error {
 // emit records the event of a change that is in the index. Most transactions
 // have one event, so the first gets exactly its room.
 func (t *txn) emit(e Event) {
+	t.weight += e.weight()
 	if t.events == nil {
 		t.events = make([]Event, 1)
 		t.events[0] = e
@@ -124,9 +129,11 @@ func (t *txn) deleteRange(key, end []byte) (int64, error) {
 	t.read = true
 	var doomed []*keyHistory
 	var duplicate *keyHistory
+	weight := int64(0)
 	t.s.walkIndex(SpanOf(key, end), func(h *keyHistory) bool {
 		if _, live := h.liveAt(t.rev); live {
 			doomed = append(doomed, h)
+			weight += int64(len(h.key)) + eventOverhead
 			if h.newest.main == t.rev && !t.rewrites {
 				duplicate = h
 			}
@@ -135,6 +142,9 @@ func (t *txn) deleteRange(key, end []byte) (int64, error) {
 	})
 	if duplicate != nil {
 		return 0, fmt.Errorf("key %q: %w", duplicate.key, ErrDuplicateKey)
+	}
+	if err := t.roomFor(EventDelete, weight); err != nil {
+		return 0, err
 	}
 	for rest := doomed; len(rest) > 0; {
 		chunk := rest[:min(len(rest), walkChunk)]

@@ -81,6 +81,9 @@ func (e *engine) Reclaim(ctx context.Context) error {
 	}
 	err := ctx.Err()
 	if err == nil {
+		err = e.roomToReclaim()
+	}
+	if err == nil {
 		err = e.db.Flatten(flattenWorkers)
 	}
 	for err == nil { // one file at a time, until none has enough garbage

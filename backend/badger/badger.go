@@ -13,7 +13,8 @@
 //     it once for writing.
 //   - Checksums are checked as blocks are read, but badger ends a scan at a
 //     damaged block without telling. Verify tells.
-//   - A full disk ends the process: badger writes through memory maps.
+//   - A full disk ends the process, badger writes through memory maps: mind
+//     FreeSpace. Open and Reclaim answer ErrNoSpace before it comes to that.
 //   - Tables are mapped and not compressed, so the page cache is their cache and
 //     Options.CacheBytes does nothing.
 //   - Reclaim rewrites tables and the value log. Writers go on. It gives back
@@ -100,7 +101,11 @@ func openBelow(path string, o backend.Options) (*engine, error) {
 	if err := lockAndClean(path, o.ReadOnly); err != nil {
 		return nil, err
 	}
-	db, err := openDB(settings(path, o))
+	opts := settings(path, o)
+	if err := roomToOpen(opts); err != nil {
+		return nil, err
+	}
+	db, err := openDB(opts)
 	if err != nil {
 		return nil, err
 	}
@@ -317,35 +322,38 @@ func (e *engine) Stats() backend.Stats {
 		return stats
 	}
 	defer e.gate.Leave()
-	if n, err := dirBytes(e.dir); err == nil {
+	n, logs, err := dirBytes(e.dir)
+	if err == nil {
 		stats.DiskBytes = n
 	}
-	stats.InUseBytes = 0
+	stats.InUseBytes = logs // what is in no table yet
 	for _, level := range e.db.Levels() {
 		stats.InUseBytes += level.Size - level.StaleDatSize
 	}
 	return stats
 }
 
-// dirBytes adds up what the files take on disk; badger lengthens some of them
-// long before it writes there.
-func dirBytes(dir string) (int64, error) {
+// dirBytes adds up what the files take on disk, all and the logs of memtables
+// alone; badger lengthens some of them long before it writes there.
+func dirBytes(dir string) (n, logs int64, err error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
-		return 0, err
+		return 0, 0, err
 	}
-	var n int64
 	for _, entry := range entries {
 		info, err := entry.Info()
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // a compaction was done with it
 		}
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		n += onDisk(info)
+		if strings.HasSuffix(entry.Name(), ".mem") {
+			logs += onDisk(info)
+		}
 	}
-	return n, nil
+	return n, logs, nil
 }
 
 func (e *engine) Close() error {

@@ -235,6 +235,8 @@ type engine struct {
 	gate  backend.Gate
 	views atomic.Int64
 	inUse atomic.Int64 // bytes in pages that hold data, -1 unknown
+	// reusable is the bytes in pages that the next commit may write to.
+	reusable atomic.Int64
 
 	// current is replaced by Reclaim alone, under mu.
 	current atomic.Pointer[handle]
@@ -285,8 +287,9 @@ func (e *engine) prepare() error {
 // noteInUse reads the figures as of the commit before tx.
 func (e *engine) noteInUse(tx *bbolt.Tx) {
 	stats := tx.DB().Stats()
-	free := int64(stats.FreePageN+stats.PendingPageN) * int64(tx.DB().Info().PageSize)
-	e.inUse.Store(tx.Size() - free)
+	page := int64(tx.DB().Info().PageSize)
+	e.inUse.Store(tx.Size() - int64(stats.FreePageN+stats.PendingPageN)*page)
+	e.reusable.Store(int64(stats.FreePageN) * page)
 }
 
 // Apply runs one transaction. Values are handed to bbolt as they are: they

@@ -1,0 +1,24 @@
+//go:build darwin || freebsd
+
+package backend
+
+import "golang.org/x/sys/unix"
+
+func volumeFree(path string) (int64, error) {
+	var st unix.Statfs_t
+	for {
+		err := unix.Statfs(path, &st)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return -1, err
+		}
+		break
+	}
+	if st.Blocks == 0 {
+		return -1, nil // no limit but memory
+	}
+	// Below zero for those who may not use what is reserved for root.
+	return max(int64(st.Bavail), 0) * int64(st.Bsize), nil
+}
