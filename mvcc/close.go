@@ -15,6 +15,7 @@ func (s *Store) Close() error {
 	s.room.wake()
 	s.leaders.Wait()
 	s.background.wg.Wait()
+	<-s.compacting // for good: who had it may have been about to write
 	s.ended.Store(true)
 	err := s.recordEnd()
 	s.shown.wake()

@@ -85,5 +85,6 @@
 //	signal.ch         closed by wake, then made anew by the next who waits
 //	background.dirty, a token each, sent by the writer, taken by the flusher;
 //	background.early  one place, since a second token would say nothing new
-//	Store.compacting  one token; whoever holds it compacts, bumps or hashes
+//	Store.compacting  one token; whoever holds it compacts, bumps or hashes; Close
+//	                  takes it for good
 package mvcc
