@@ -3,6 +3,7 @@ package mvcc_test
 import (
 	"context"
 	"fmt"
+	"log"
 	"time"
 
 	"github.com/watchkv/watchkv/backend"
