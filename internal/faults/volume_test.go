@@ -17,6 +17,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
+
+	"github.com/watchkv/watchkv/backend"
 )
 
 // volume is an ext4 file system in an image file, on a loop device, whose
@@ -85,7 +87,7 @@ func detach(dir string) error {
 }
 
 // detachStale unmounts what test processes left that died without a cleanup.
-func detachStale(t *testing.T) {
+func detachStale(t *testing.T) (dirs []string) {
 	t.Helper()
 	f, err := os.Open("/proc/self/mounts")
 	require.NoError(t, err)
@@ -99,9 +101,13 @@ func detachStale(t *testing.T) {
 		pid, err := strconv.Atoi(owner)
 		if ours && err == nil && errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 			t.Logf("a dead process left %s mounted", fields[1])
-			_ = detach(fields[1])
+			dirs = append(dirs, fields[1])
 		}
 	}
+	for _, dir := range dirs {
+		_ = detach(dir)
+	}
+	return dirs
 }
 
 // EXT4_IOC_SHUTDOWN and its flag that throws away even the journal.
@@ -177,4 +183,49 @@ func (v *volume) writeBackOnce(r *rand.Rand) {
 	const page = 4096
 	from := r.Int64N(info.Size()) &^ (page - 1)
 	_ = unix.SyncFileRange(int(f.Fd()), from, page*(1+r.Int64N(64)), unix.SYNC_FILE_RANGE_WRITE)
+}
+
+// A cut takes what was not synced, and leaves what was.
+func TestVolume_CutPower(t *testing.T) {
+	v := newVolume(t)
+	write := func(name string, sync bool) {
+		f, err := os.Create(filepath.Join(v.dir, name))
+		require.NoError(t, err)
+		_, err = f.WriteString(name)
+		require.NoError(t, err)
+		if sync {
+			require.NoError(t, f.Sync())
+		}
+		require.NoError(t, f.Close())
+	}
+	write("synced", true)
+	require.NoError(t, backend.SyncDir(v.dir))
+	write("not synced", false)
+	v.cutPower(t)
+	require.ErrorIs(t, os.WriteFile(filepath.Join(v.dir, "late"), nil, 0o600), unix.EIO)
+	v.restore(t)
+	there, err := os.ReadFile(filepath.Join(v.dir, "synced"))
+	require.NoError(t, err)
+	require.Equal(t, "synced", string(there))
+	for _, name := range []string{"not synced", "late"} {
+		require.NoFileExists(t, filepath.Join(v.dir, name))
+	}
+}
+
+// What a dead test process left mounted goes with its loop device, and what a
+// living one has mounted stays.
+func TestVolume_DetachesStale(t *testing.T) {
+	v := newVolume(t)
+	gone := exec.Command("true")
+	require.NoError(t, gone.Run())
+	stale := filepath.Join(filepath.Dir(v.dir), volumeName+strconv.Itoa(gone.Process.Pid))
+	require.NoError(t, os.Mkdir(stale, 0o700))
+	require.NoError(t, command("mount", "--bind", v.dir, stale))
+	require.Contains(t, detachStale(t), stale)
+	require.NotContains(t, detachStale(t), stale)
+	require.DirExists(t, filepath.Join(v.dir, "lost+found"))
+	require.NoError(t, detach(v.dir))
+	loops, err := exec.Command("losetup", "--associated", v.image).CombinedOutput()
+	require.NoError(t, err)
+	require.Empty(t, string(loops))
 }
