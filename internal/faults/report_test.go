@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -19,6 +18,7 @@ import (
 //
 //	nanoseconds-since-its-start word arguments
 //
+//	opening                   engine and store are about to be opened
 //	opened REV COMPACT        the store is open at these revisions
 //	try WRITER INDEX          an operation begins
 //	ack WRITER INDEX REV      it was acknowledged; 0: it changed nothing
@@ -152,7 +152,9 @@ type report struct {
 	seed      uint64
 	opened    bool
 	openedRev int64
-	openedAt  int64 // compact revision it opened at
+	openedAt  int64         // compact revision it opened at
+	opening   time.Duration // when it began to open
+	openedIn  time.Duration // how long that took
 
 	acks    []ack // in the order told
 	open    map[opID]time.Duration
@@ -185,7 +187,10 @@ func (r *report) add(f fact) {
 	r.lines++
 	id := opID{r.seed, int(f.num(0)), int(f.num(1))}
 	switch f.Word {
+	case "opening":
+		r.opening = f.At
 	case "opened":
+		r.openedIn = f.At - r.opening
 		r.opened, r.openedRev, r.openedAt = true, f.num(0), f.num(1)
 		r.seen = max(r.seen, f.num(0))
 	case "try":
@@ -253,16 +258,6 @@ func (r *report) addWatched(f fact) {
 	default:
 		panic("a report holds the unknown word " + f.Word)
 	}
-}
-
-// unanswered lists the operations whose outcome nobody knows.
-func (r *report) unanswered() []opID {
-	var ids []opID
-	for id := range r.open {
-		ids = append(ids, id)
-	}
-	slices.SortFunc(ids, func(a, b opID) int { return a.Writer - b.Writer })
-	return ids
 }
 
 // scanReport hands every whole line of in to each until in ends. Lines that

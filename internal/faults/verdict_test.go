@@ -41,7 +41,8 @@ type ledger struct {
 	promised int64         // compact revision that was acknowledged
 	asked    int64         // greatest compact revision that was asked for
 
-	lost int // acknowledged operations that Relaxed lost, over all crashes
+	lost        int // acknowledged operations that Relaxed lost, over all crashes
+	interrupted int // compactions that a crash had cut short
 }
 
 // committed is one revision and what it did.
@@ -118,6 +119,9 @@ func (l *ledger) hold(c childConfig) (err error) {
 	defer func() { err = errors.Join(err, store.Close()) }()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	if found.scheduled > found.finished {
+		l.interrupted++
+	}
 	h := &holding{ledger: l, ctx: ctx, engine: engine, store: store, found: found}
 	steps := []func() error{h.marks, h.history, h.lostPart, h.told, h.watches, h.compaction, h.present, h.write}
 	for _, step := range steps {

@@ -123,6 +123,7 @@ func runWorker(raw []byte) error {
 		return err
 	}
 	w.Load = w.Load.withDefaults()
+	w.out.say("opening")
 	engine, err := w.openEngine()
 	if err != nil {
 		w.out.say("note %q", "open: "+err.Error())
@@ -158,10 +159,10 @@ func (w *worker) work() {
 		cancel()
 	}()
 	var writers, others sync.WaitGroup
-	for i := range w.Streams {
-		others.Go(func() { w.watch(ctx, i) })
-	}
 	if w.Ops >= 0 {
+		for i := range w.Streams {
+			others.Go(func() { w.watch(ctx, i) })
+		}
 		others.Go(func() { w.read(ctx) })
 		others.Go(func() { w.measureLateness(ctx) })
 		others.Go(func() { w.compact(ctx) })
