@@ -34,7 +34,10 @@ func (e *engine) Backup(ctx context.Context, w io.Writer) error {
 		return fmt.Errorf("bolt: backup: %w", err)
 	}
 	out := &backend.ContextWriter{Context: ctx, W: w}
-	_, err = v.(*view).tx.WriteTo(out)
+	n, err := v.(*view).tx.WriteTo(out)
+	if want := v.(*view).tx.Size(); out.Err == nil && n < want && (err == nil || errors.Is(err, io.EOF)) {
+		err = fmt.Errorf("%s gave %d bytes of %d: %w", e.file, n, want, backend.ErrDamaged)
+	}
 	if err := errors.Join(out.Err, err, v.Close()); err != nil {
 		return fmt.Errorf("bolt: backup: %w", err)
 	}
@@ -96,25 +99,28 @@ func (e *engine) Reclaim(ctx context.Context) error {
 	defer e.copying.Unlock()
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	if err := e.unusable(); err != nil {
+		return fmt.Errorf("bolt: reclaim: %w", err)
+	}
 	old := e.current.Load()
 	compact, err := e.copyLive(ctx, old.db)
 	if err != nil {
 		return fmt.Errorf("bolt: reclaim %s: %w", e.file, err)
 	}
-	e.current.Store(&handle{db: compact}) // before the old one turns views away
+	e.current.Store(compact) // before the old one turns views away
 	if err := backend.SyncDir(filepath.Dir(e.file)); err != nil {
 		// A power loss may bring the old file back, without what comes now.
 		e.stopped = fmt.Errorf("reclaim could not make the new file's name durable: %w", err)
 	}
-	err = compact.View(func(tx *bbolt.Tx) error { e.noteInUse(tx); return nil })
-	if err := errors.Join(e.stopped, err, old.views.Close(), old.db.Close()); err != nil {
+	err = compact.db.View(func(tx *bbolt.Tx) error { e.noteInUse(tx); return nil })
+	if err := errors.Join(e.stopped, err, old.views.Close(), old.close()); err != nil {
 		return fmt.Errorf("bolt: reclaim %s: leave the old file: %w", e.file, err)
 	}
 	return nil
 }
 
 // copyLive returns the new database, open and in its place.
-func (e *engine) copyLive(ctx context.Context, old *bbolt.DB) (_ *bbolt.DB, err error) {
+func (e *engine) copyLive(ctx context.Context, old *bbolt.DB) (_ *handle, err error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
@@ -125,22 +131,22 @@ func (e *engine) copyLive(ctx context.Context, old *bbolt.DB) (_ *bbolt.DB, err 
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, compact.Close(), os.Remove(path))
+			err = errors.Join(err, compact.close(), os.Remove(path))
 		}
 	}()
-	compact.NoSync = true // one Sync below, before anybody can see the file
-	if err := copyAll(compact, old); err != nil {
+	compact.db.NoSync = true // one Sync below, before anybody can see the file
+	if err := copyAll(compact.db, old, e.file); err != nil {
 		return nil, err
 	}
-	compact.NoSync = false
-	if err := errors.Join(compact.Sync(), ctx.Err()); err != nil {
+	compact.db.NoSync = false
+	if err := errors.Join(compact.db.Sync(), ctx.Err()); err != nil {
 		return nil, err
 	}
 	return compact, os.Rename(path, e.file)
 }
 
-func copyAll(dst, src *bbolt.DB) (err error) {
-	defer watch(&err, "reclaim")()
+func copyAll(dst, src *bbolt.DB, path string) (err error) {
+	defer watch(&err, "reclaim", path)()
 	return bbolt.Compact(dst, src, copyTxBytes)
 }
 
@@ -152,7 +158,10 @@ func (e *engine) Verify(ctx context.Context) (backend.VerifyReport, error) {
 	defer e.gate.Leave()
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	db := e.current.Load().db
+	if err := e.unusable(); err != nil {
+		return backend.VerifyReport{}, fmt.Errorf("bolt: verify: %w", err)
+	}
+	h := e.current.Load()
 	if e.readOnly {
 		// bbolt's check loads the free list into the handle it is given, which
 		// views of that handle do not expect, and walks all pages for that.
@@ -163,10 +172,10 @@ func (e *engine) Verify(ctx context.Context) (backend.VerifyReport, error) {
 		if err != nil {
 			return backend.VerifyReport{}, fmt.Errorf("bolt: verify %s: %w", e.file, err)
 		}
-		defer second.Close()
-		db = second
+		defer second.close()
+		h = second
 	}
-	if err := checkPages(ctx, db); err != nil {
+	if err := checkPages(ctx, h); err != nil {
 		return backend.VerifyReport{}, fmt.Errorf("bolt: verify %s: %w", e.file, err)
 	}
 	return backend.VerifyReport{
@@ -175,10 +184,14 @@ func (e *engine) Verify(ctx context.Context) (backend.VerifyReport, error) {
 	}, nil
 }
 
-func checkPages(ctx context.Context, db *bbolt.DB) error {
+func checkPages(ctx context.Context, h *handle) error {
 	var faults []error
 	count := 0
-	err := db.View(func(tx *bbolt.Tx) error {
+	err := h.db.View(func(tx *bbolt.Tx) error {
+		// bbolt checks on a goroutine of its own, where a fault is fatal.
+		if err := h.holds(tx.Size()); err != nil {
+			return err
+		}
 		for fault := range tx.Check() { // to the end, or its goroutine stays
 			count++
 			if count <= mostFaults {

@@ -20,6 +20,13 @@
 //     new file and puts it in place. Writers wait meanwhile, readers do not.
 //     The copy needs room beside the file. Not on windows.
 //   - Verify also keeps writers waiting.
+//   - A file that somebody truncates while it is open is met by reads as a
+//     memory fault. Those become errors that wrap ErrDamaged and name the
+//     file; an Apply looks at the file's length first. Left over are the
+//     moments between that look, or Verify's, and bbolt's own goroutines,
+//     which a truncation must hit exactly to end the process. If the fault
+//     strikes inside a commit, bbolt is given up: nothing calls it any more,
+//     and its map stays until the process ends.
 package bolt
 
 import (
@@ -90,7 +97,7 @@ func Open(path string, o backend.Options) (backend.Engine, error) {
 	if err != nil {
 		return nil, fmt.Errorf("bolt: open %s: %w", path, err)
 	}
-	db, err := openFile(file, o.ReadOnly)
+	h, err := openFile(file, o.ReadOnly)
 	if err != nil {
 		return nil, fmt.Errorf("bolt: open %s: %w", file, err)
 	}
@@ -103,9 +110,9 @@ func Open(path string, o backend.Options) (backend.Engine, error) {
 	for _, info := range spaces {
 		e.buckets[info.Space] = []byte(info.Name)
 	}
-	e.current.Store(&handle{db: db})
+	e.current.Store(h)
 	if err := e.prepare(); err != nil {
-		return nil, fmt.Errorf("bolt: open %s: %w", file, errors.Join(err, db.Close()))
+		return nil, fmt.Errorf("bolt: open %s: %w", file, errors.Join(err, h.close()))
 	}
 	return e, nil
 }
@@ -129,7 +136,7 @@ func locate(path string, readOnly bool) (string, error) {
 
 // openFile opens one bbolt file after looking at it: bbolt walks all pages as
 // it opens for writing, and damage would end the process there.
-func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
+func openFile(path string, readOnly bool) (h *handle, err error) {
 	var mapped int
 	if strconv.IntSize == 64 && runtime.GOOS != "windows" && !readOnly {
 		mapped = int(minMap) // windows would grow the file to that size
@@ -154,7 +161,7 @@ func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
 			return nil, err
 		}
 	}
-	db, err = openHandle(path, &bbolt.Options{
+	h, err = openHandle(path, &bbolt.Options{
 		Timeout:         lockWait,
 		FreelistType:    bbolt.FreelistMapType,
 		NoFreelistSync:  true,
@@ -164,14 +171,14 @@ func openFile(path string, readOnly bool) (db *bbolt.DB, err error) {
 	})
 	if err == nil && fresh {
 		if err := backend.SyncDir(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(err, db.Close())
+			return nil, errors.Join(err, h.close())
 		}
 	}
-	return db, err
+	return h, err
 }
 
 // openHandle is bbolt's Open with our sentinels.
-func openHandle(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
+func openHandle(path string, options *bbolt.Options) (h *handle, err error) {
 	var opened *os.File
 	options.OpenFile = func(name string, flag int, mode os.FileMode) (*os.File, error) {
 		var err error
@@ -179,12 +186,12 @@ func openHandle(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
 		return opened, err
 	}
 	defer func() {
-		if err != nil && db == nil && opened != nil {
+		if err != nil && h == nil && opened != nil {
 			opened.Close() // after a panic; and with it the lock. The map is lost
 		}
 	}()
-	defer watch(&err, "open")()
-	db, err = bbolt.Open(path, 0o600, options)
+	defer watch(&err, "open", path)()
+	db, err := bbolt.Open(path, 0o600, options)
 	switch {
 	case errors.Is(err, bolterrors.ErrTimeout):
 		return nil, backend.ErrLocked
@@ -196,7 +203,7 @@ func openHandle(path string, options *bbolt.Options) (db *bbolt.DB, err error) {
 	if err := samePlace(opened, path); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}
-	return db, nil
+	return newHandle(db, opened)
 }
 
 // samePlace catches the opener that came between a Reclaim's two files: it
@@ -216,15 +223,6 @@ func samePlace(opened *os.File, path string) error {
 	return nil
 }
 
-// handle is an open file and the views that read it. A view enters before it
-// asks bbolt for anything: bbolt's Close takes the lock that a beginning view
-// needs and then waits for the views that have begun, so Reclaim calls it
-// when there are none and none can come.
-type handle struct {
-	db    *bbolt.DB
-	views backend.Gate
-}
-
 type engine struct {
 	file     string // all set by Open, never changed
 	readOnly bool
@@ -235,11 +233,14 @@ type engine struct {
 	gate  backend.Gate
 	views atomic.Int64
 	inUse atomic.Int64 // bytes in pages that hold data, -1 unknown
+	size  atomic.Int64 // bytes the file has at least
 	// reusable is the bytes in pages that the next commit may write to.
 	reusable atomic.Int64
 
 	// current is replaced by Reclaim alone, under mu.
 	current atomic.Pointer[handle]
+	// lost is why bbolt is not called any more; see shrunk.go. Set once.
+	lost atomic.Pointer[error]
 
 	copying sync.Mutex // one Backup or Reclaim at a time; before mu
 	mu      sync.Mutex // one Apply, Reclaim or Verify at a time; guards below
@@ -288,6 +289,7 @@ func (e *engine) prepare() error {
 func (e *engine) noteInUse(tx *bbolt.Tx) {
 	stats := tx.DB().Stats()
 	page := int64(tx.DB().Info().PageSize)
+	e.size.Store(tx.Size())
 	e.inUse.Store(tx.Size() - int64(stats.FreePageN+stats.PendingPageN)*page)
 	e.reusable.Store(int64(stats.FreePageN) * page)
 }
@@ -310,11 +312,10 @@ func (e *engine) Apply(b *backend.Batch, s backend.Syncing) (err error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.stopped != nil {
-		return fmt.Errorf("bolt: apply: %w", e.stopped)
+	if err := e.unusable(); err != nil {
+		return fmt.Errorf("bolt: apply: %w", err)
 	}
-	defer watch(&err, "apply")()
-	err = e.current.Load().db.Update(func(tx *bbolt.Tx) error {
+	err = e.update(func(tx *bbolt.Tx) error {
 		e.noteInUse(tx)
 		return e.write(tx, b.Ops())
 	})
@@ -371,7 +372,12 @@ func (e *engine) Close() error {
 	if err := e.gate.Close(); err != nil {
 		return fmt.Errorf("bolt: close: %w", err)
 	}
-	if err := e.current.Load().db.Close(); err != nil {
+	h := e.current.Load()
+	closing := h.close
+	if e.lost.Load() != nil {
+		closing = h.abandon
+	}
+	if err := closing(); err != nil {
 		return fmt.Errorf("bolt: close %s: %w", e.file, err)
 	}
 	return nil

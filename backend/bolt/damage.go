@@ -16,35 +16,44 @@ import (
 // walks all pages at open, so walk goes there first.
 
 // watch turns panics and faults until the returned function runs into an
-// error in err; it is to be deferred: defer watch(&err, "get")().
-func watch(err *error, doing string) func() {
+// error in err; it is to be deferred: defer watch(&err, "get", path)().
+func watch(err *error, doing, path string) func() {
 	before := debug.SetPanicOnFault(true)
 	return func() {
 		debug.SetPanicOnFault(before)
 		if r := recover(); r != nil {
-			*err = broken(r, doing)
+			*err = broken(r, doing, path)
 		}
 	}
 }
 
-func broken(r any, doing string) error {
-	return fmt.Errorf("bolt: %s: %v: %w", doing, r, backend.ErrDamaged)
+// isFault tells a memory fault from other panics; only faults have an address.
+func isFault(r any) bool {
+	_, ok := r.(interface{ Addr() uintptr })
+	return ok
+}
+
+func broken(r any, doing, path string) error {
+	if isFault(r) {
+		r = "a page cannot be read, as the file was truncated or the disk fails"
+	}
+	return fmt.Errorf("bolt: %s %s: %v: %w", doing, path, r, backend.ErrDamaged)
 }
 
 // walk visits every page in use through a handle of its own that reads only
 // what it is asked for.
 func walk(path string) (err error) {
-	db, err := openHandle(path, &bbolt.Options{Timeout: lockWait, ReadOnly: true, MmapFlags: mapFlags})
+	h, err := openHandle(path, &bbolt.Options{Timeout: lockWait, ReadOnly: true, MmapFlags: mapFlags})
 	if err != nil {
 		return err
 	}
 	defer func() {
-		if closing := db.Close(); err == nil {
+		if closing := h.close(); err == nil {
 			err = closing
 		}
 	}()
-	defer watch(&err, "walk")()
-	tx, err := db.Begin(false)
+	defer watch(&err, "walk", path)()
+	tx, err := h.db.Begin(false)
 	if err != nil {
 		return err
 	}

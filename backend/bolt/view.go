@@ -19,7 +19,7 @@ func (e *engine) View() (backend.View, error) {
 	for h.views.Enter() != nil {
 		h = e.current.Load() // a Reclaim put another file in place
 	}
-	tx, err := h.db.Begin(false)
+	tx, err := e.begin(h)
 	if err != nil {
 		h.views.Leave()
 		e.gate.Leave()
@@ -52,7 +52,7 @@ func (v *view) open(s backend.Space) (*bbolt.Bucket, error) {
 }
 
 func (v *view) Get(s backend.Space, dst, key []byte) (value []byte, ok bool, err error) {
-	defer watch(&err, "get")()
+	defer watch(&err, "get from", v.engine.file)()
 	bucket, err := v.open(s)
 	if err != nil || bucket == nil {
 		return dst, false, err
@@ -66,15 +66,17 @@ func (v *view) Get(s backend.Space, dst, key []byte) (value []byte, ok bool, err
 
 // Scan hands out slices of the memory map.
 func (v *view) Scan(s backend.Space, lo, hi []byte, visit func(key, value []byte) bool) (err error) {
-	visiting := false // the caller's own panics pass
+	visiting := false // the caller's own panics pass, but faults in what it was given
 	before := debug.SetPanicOnFault(true)
 	defer func() {
 		debug.SetPanicOnFault(before)
-		if visiting {
-			return
-		}
-		if r := recover(); r != nil {
-			err = broken(r, "scan")
+		r := recover()
+		switch {
+		case r == nil:
+		case visiting && !isFault(r):
+			panic(r)
+		default:
+			err = broken(r, "scan", v.engine.file)
 		}
 	}()
 	bucket, err := v.open(s)
