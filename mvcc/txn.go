@@ -200,7 +200,9 @@ func (s *Store) DeleteRange(ctx context.Context, key, end []byte) (DeleteResult,
 // transaction read became visible; ErrUncertain when it ended later;
 // ErrFailed, ErrReadOnly, ErrClosed.
 //
-// fn must be short and must not call the store: other writers wait for it.
+// fn must be short: other writers wait for it. It may read the store, which
+// shows nothing of the transaction. It must not write, Compact, Bump, HashKV
+// or Close: that would wait for fn itself, for ever, whatever the context.
 func (s *Store) Update(ctx context.Context, fn func(tx *WriteTx) error) (rev int64, err error) {
 	tx := new(WriteTx)
 	return s.write(ctx, func(t *txn) error {
