@@ -15,6 +15,15 @@
 //     damaged block without telling. Verify tells.
 //   - A full disk ends the process, badger writes through memory maps: mind
 //     FreeSpace. Open and Reclaim answer ErrNoSpace before it comes to that.
+//   - A write, sync or rename that fails makes Apply fail. Where badger only
+//     logs the error and goes on (a sync of the value log, a memtable it cannot
+//     flush, tables it cannot merge, which it all tries again for ever), the
+//     engine fails: Apply answers that error from then on, views go on, and
+//     Close gives badger up after 5 seconds, goroutines, memory and lock of the
+//     directory with it, until the process ends. What badger writes through
+//     its maps, the log of each commit among it, fails by a signal that ends
+//     the process if the disk does not take it: only the floor of free space
+//     stands before that.
 //   - Tables are mapped and not compressed, so the page cache is their cache and
 //     Options.CacheBytes does nothing.
 //   - Reclaim rewrites tables and the value log. Writers go on. It gives back
@@ -27,7 +36,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -101,7 +109,8 @@ func openBelow(path string, o backend.Options) (*engine, error) {
 	if err := lockAndClean(path, o.ReadOnly); err != nil {
 		return nil, err
 	}
-	opts := settings(path, o)
+	fault := newFault()
+	opts := settings(path, o, fault)
 	if err := roomToOpen(opts); err != nil {
 		return nil, err
 	}
@@ -111,6 +120,7 @@ func openBelow(path string, o backend.Options) (*engine, error) {
 	}
 	e := &engine{
 		db:       db,
+		fault:    fault,
 		dir:      path,
 		readOnly: o.ReadOnly,
 		spaces:   spaces,
@@ -161,10 +171,10 @@ func escape(path string) string {
 	return strings.NewReplacer("[", "[[]", "*", "[*]", "?", "[?]").Replace(path)
 }
 
-func settings(path string, o backend.Options) badger.Options {
-	opts := badger.DefaultOptions(path).
+func settings(path string, o backend.Options, f *fault) badger.Options {
+	return badger.DefaultOptions(path).
 		WithReadOnly(o.ReadOnly).
-		WithLogger(nil).
+		WithLogger(newLogger(o.Logger, f)).
 		WithSyncWrites(true).
 		WithDetectConflicts(false). // one writer
 		WithNumVersionsToKeep(1).   // revisions are in our keys
@@ -177,10 +187,6 @@ func settings(path string, o backend.Options) badger.Options {
 		WithNumCompactors(compactors).
 		WithCompactL0OnClose(true).
 		WithMetricsEnabled(false)
-	if o.Logger != nil {
-		opts = opts.WithLogger(logger{o.Logger.With("engine", "badger")})
-	}
-	return opts
 }
 
 // damage adds ErrDamaged to what badger finds broken. It goes by the text:
@@ -194,6 +200,7 @@ func damage(err error) error {
 
 type engine struct {
 	db       *badger.DB // all set by open, never changed
+	fault    *fault
 	dir      string
 	readOnly bool
 	spaces   backend.SpaceSet
@@ -268,7 +275,11 @@ func (e *engine) Apply(b *backend.Batch, s backend.Syncing) error {
 	if b.Len() == 0 {
 		return nil
 	}
-	if err := e.commit(b); err != nil {
+	err := e.faulted()
+	if err == nil {
+		err = e.commit(b)
+	}
+	if err != nil {
 		return fmt.Errorf("badger: apply %d operations of %d bytes: %w", b.Len(), b.Size(), damage(err))
 	}
 	e.advance()
@@ -302,7 +313,7 @@ func (e *engine) commit(b *backend.Batch) error {
 			return fmt.Errorf("operation %d: %w", i, err)
 		}
 	}
-	return txn.Commit()
+	return e.finish(txn)
 }
 
 func (e *engine) Stats() backend.Stats {
@@ -364,20 +375,8 @@ func (e *engine) Close() error {
 	last := e.current
 	e.mu.Unlock()
 	last.txn.Discard()
-	if err := e.db.Close(); err != nil {
+	if err := e.closeDB(); err != nil {
 		return fmt.Errorf("badger: close %s: %w", e.dir, err)
 	}
 	return nil
 }
-
-// logger carries badger's messages to the program's log.
-type logger struct{ log *slog.Logger }
-
-func (l logger) text(format string, args []any) string {
-	return strings.TrimSpace(fmt.Sprintf(format, args...))
-}
-
-func (l logger) Errorf(format string, args ...any)   { l.log.Error(l.text(format, args)) }
-func (l logger) Warningf(format string, args ...any) { l.log.Warn(l.text(format, args)) }
-func (l logger) Infof(format string, args ...any)    { l.log.Debug(l.text(format, args)) }
-func (l logger) Debugf(format string, args ...any)   { l.log.Debug(l.text(format, args)) }
