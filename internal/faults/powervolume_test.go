@@ -42,7 +42,7 @@ func (k *cutter) cut(t *testing.T) error {
 	k.c.Seed = *seedFlag<<20 + uint64(k.round)
 	w := startWorker(t, k.c, k.tool...)
 	heard := listenTo(w)
-	stop := k.v.writeBack(k.r)
+	stop := k.v.writeBack(rand.New(rand.NewPCG(k.c.Seed, 0)))
 	defer stop()
 	k.awaitMoment(t, w)
 	at := time.Now()
