@@ -11,8 +11,11 @@
 //     loss.
 //   - A directory that was not closed cleanly does not open read-only: open
 //     it once for writing.
+//   - Open reads every table and log once and refuses damage. Of a log that
+//     was not closed, damage in the newest commit looks like a write cut short
+//     by a crash, and so does a log that is gone: both are lost unseen.
 //   - Checksums are checked as blocks are read, but badger ends a scan at a
-//     damaged block without telling. Verify tells.
+//     block that was damaged since Open without telling. Verify tells.
 //   - A full disk ends the process, badger writes through memory maps: mind
 //     FreeSpace. Open and Reclaim answer ErrNoSpace before it comes to that.
 //   - A write, sync or rename that fails makes Apply fail. Where badger only
@@ -140,12 +143,16 @@ func openDB(opts badger.Options) (*badger.DB, error) {
 	return db, err
 }
 
-// lockAndClean removes memtable files of no bytes, as a power loss leaves
-// them; badger would not open beside them. It holds the directory's lock for
-// that time, since a live memtable begins with no bytes, too. Read-only any
-// memtable is refused: a clean close leaves none, and badger would cut it.
+// lockAndClean looks at the files before badger does, and removes logs of no
+// bytes, as a power loss leaves them; badger would not open beside them. It
+// holds the directory's lock for that time, since a live log begins with no
+// bytes, too. Read-only any memtable's is refused: a clean close leaves none,
+// and badger would cut it.
 func lockAndClean(path string, readOnly bool) error {
 	return withDirLock(path, !readOnly, func() error {
+		if err := check(path); err != nil {
+			return err
+		}
 		names, err := filepath.Glob(filepath.Join(escape(path), "*.mem"))
 		if err != nil {
 			return err
@@ -153,7 +160,11 @@ func lockAndClean(path string, readOnly bool) error {
 		if readOnly && len(names) > 0 {
 			return fmt.Errorf("%s was left by an unclean end: badger cannot open it read-only, open it for writing once", filepath.Base(names[0]))
 		}
-		for _, name := range names {
+		logs, err := filepath.Glob(filepath.Join(escape(path), "*.vlog"))
+		if err != nil || readOnly {
+			return err
+		}
+		for _, name := range append(names, logs...) {
 			info, err := os.Stat(name)
 			if err == nil && info.Size() == 0 {
 				err = os.Remove(name)
@@ -184,6 +195,7 @@ func settings(path string, o backend.Options, f *fault) badger.Options {
 		WithCompression(options.None). // mapped tables need no cache then: gets twice as fast
 		WithBlockCacheSize(0).
 		WithChecksumVerificationMode(options.OnBlockRead). // by default reads return flipped bits
+		WithVerifyValueChecksum(true).                     // those in the value log, too
 		WithNumCompactors(compactors).
 		WithCompactL0OnClose(true).
 		WithMetricsEnabled(false)
