@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"runtime/pprof"
 	"slices"
 	"strings"
 	"time"
@@ -270,24 +271,41 @@ func (c *consumer) settle() {
 	if !assert.NoError(c.w.t, c.stream.RequestProgress()) {
 		return
 	}
-	bounded, cancel := context.WithTimeout(context.Background(), patience)
-	defer cancel()
 	for c.check.Owes() > 0 {
-		if !c.receive(bounded) {
-			return
-		}
-		if bounded.Err() != nil {
-			assert.Fail(c.w.t, "progress never came", "revision %d, %+v\n%+v\nopen %s", rev, c.w.hub.Stats(), c.w.hub.Watches(), c.list())
+		if !c.receiveSoon(rev) {
 			return
 		}
 	}
 	c.kept(c.check.Finish(rev))
 }
 
-func (c *consumer) list() string {
-	var s strings.Builder
-	for _, o := range c.open {
-		fmt.Fprintln(&s, o.check)
+// receiveSoon receives, and fails if nothing comes for as long as patience.
+func (c *consumer) receiveSoon(rev int64) bool {
+	bounded, cancel := context.WithTimeout(context.Background(), *patience)
+	defer cancel()
+	if !c.receive(bounded) {
+		return false
 	}
-	return s.String()
+	if bounded.Err() != nil {
+		c.hangs(rev)
+		return false
+	}
+	return true
+}
+
+// hangs says what is known of a stream that waits in vain, and where every
+// goroutine stands.
+func (c *consumer) hangs(rev int64) {
+	var at strings.Builder
+	_ = pprof.Lookup("goroutine").WriteTo(&at, 1)
+	var behind strings.Builder
+	for _, w := range c.w.hub.Watches() {
+		if w.State != watch.Synced {
+			fmt.Fprintf(&behind, "stream %d: watch %d %q %q %v %v next %d\n", w.Stream, w.ID, w.Key, w.End, w.Policy, w.State, w.Next)
+		}
+	}
+	for _, o := range c.open {
+		fmt.Fprintln(&behind, o.check)
+	}
+	assert.Fail(c.w.t, "progress never came", "revision %d, %+v\n%s\n%s", rev, c.w.hub.Stats(), behind.String(), at.String())
 }

@@ -16,6 +16,7 @@ import (
 
 var (
 	duration = flag.Duration("soak.duration", 3*time.Second, "how long TestSoak works, all engines and durabilities together")
+	patience = flag.Duration("soak.patience", 2*time.Minute, "how long nothing may come before TestSoak calls it a hang")
 	seed     = flag.Uint64("soak.seed", 0, "seed of TestSoak's operations; 0 draws one")
 )
 

@@ -24,8 +24,6 @@ const (
 	// events, is more than it can hold, so that all of it is compared.
 	keepRevisions = 4000
 	historyWindow = 1 << 17
-	// patience is how long what must come by itself may take.
-	patience = 2 * time.Minute
 	// bumpEvery and jumpMost: a life in so many ends with its revision raised
 	// by up to so many.
 	bumpEvery, jumpMost = 5, 1000
@@ -121,8 +119,8 @@ func (w *world) open(r *rand.Rand) {
 		w.compareHash()
 	}
 	w.hub, err = watch.NewHub(w.store, watch.Config{
-		OutboxResponses:  oneOf(r, 2, 16, 128),
-		OutboxBytes:      oneOf[int64](r, 2<<10, 64<<10, 1<<20),
+		OutboxResponses:  oneOf(r, 4, 16, 128),
+		OutboxBytes:      oneOf[int64](r, 4<<10, 64<<10, 1<<20),
 		MaxResponseBytes: oneOf(r, 1<<10, 64<<10, 1<<20),
 		ProgressInterval: 100 * time.Millisecond,
 		Shards:           oneOf(r, 1, 2, 3),
