@@ -235,3 +235,53 @@ func TestRevisions_RunOut(t *testing.T) {
 		exhausted(openOn(t, engine, cfg))
 	})
 }
+
+// V2: whoever asks for many large records, or many events' large previous
+// values, gets them in pieces: never more in memory than a bound and a record.
+func TestRead_LargeRecordsInPieces(t *testing.T) {
+	const size, keys = 400 << 10, 10
+	s := openMem(t, Config{RecentBytes: 1})
+	var revs []KeyRev
+	var deletes []*Event
+	for i := range keys {
+		key := string(rune('a' + i))
+		revs = append(revs, KeyRev{Main: put(t, s, key, string(make([]byte, size)))})
+		deletes = append(deletes, &Event{Type: EventDelete, KV: KeyValue{Key: []byte("none"), ModRevision: 1}})
+		deletes = append(deletes, &Event{Type: EventDelete, KV: KeyValue{Key: []byte(key), ModRevision: del(t, s, key)}})
+	}
+	put(t, s, "last", "stays in memory")
+	const most = readAnswerBytes/size + 1
+	var events []Event
+	for left := revs; len(left) > 0; {
+		more, err := s.ReadRevisions(ctx, nil, left)
+		require.NoError(t, err)
+		require.NotEmpty(t, more)
+		require.LessOrEqual(t, len(more), most)
+		events = append(events, more...)
+		left = left[len(more):]
+	}
+	require.Len(t, events, keys)
+	for i, e := range events {
+		require.Equal(t, revs[i].Main, e.KV.ModRevision)
+	}
+	seen := 0
+	for left := deletes; len(left) > 0; {
+		prevs, missing, err := s.Previous(ctx, []*KeyValue{nil}, left)
+		require.NoError(t, err)
+		require.Zero(t, missing)
+		prevs = prevs[1:] // what it was appended to
+		require.NotEmpty(t, prevs)
+		large := 0
+		for i, kv := range prevs {
+			require.Equal(t, string(left[i].KV.Key) != "none", kv != nil)
+			if kv != nil {
+				require.Equal(t, left[i].KV.Key, kv.Key)
+				large++
+			}
+		}
+		require.LessOrEqual(t, large, most)
+		seen += large
+		left = left[len(prevs):]
+	}
+	require.Equal(t, keys, seen)
+}

@@ -71,7 +71,7 @@ func (s *Store) rangeAt(key, end []byte, o RangeOptions, current int64, own *txn
 		return RangeResult{}, err
 	}
 	res := RangeResult{Count: count, Rev: current, More: limit >= 0 && int64(len(found)) < count}
-	events, err := s.resolve(nil, found, rev, own)
+	events, err := s.resolve(nil, found, rev, own, 0)
 	if err != nil {
 		return RangeResult{}, err
 	}
@@ -102,8 +102,9 @@ func (s *Store) liveVersions(span Span, rev, limit int64) (found []KeyRev, count
 
 // resolve appends the events of the versions, in the order given: from the
 // transaction that asks, from memory, or in one fresh view. at is the lowest
-// revision somebody reads at: if it is compacted, the answer is that.
-func (s *Store) resolve(dst []Event, revs []KeyRev, at int64, own *txn) ([]Event, error) {
+// revision somebody reads at: if it is compacted, the answer is that. Once the
+// records read weigh maxBytes (0: no bound) the rest is left out.
+func (s *Store) resolve(dst []Event, revs []KeyRev, at int64, own *txn, maxBytes int) ([]Event, error) {
 	base := len(dst)
 	dst = slices.Grow(dst, len(revs))[:base+len(revs)]
 	found := dst[base:]
@@ -132,6 +133,7 @@ func (s *Store) resolve(dst []Event, revs []KeyRev, at int64, own *txn) ([]Event
 	}
 	start := time.Now()
 	p := pointReader{view: view, left: missing}
+	bytes := 0
 	for i, kr := range revs {
 		if found[i].record != nil {
 			continue
@@ -143,8 +145,13 @@ func (s *Store) resolve(dst []Event, revs []KeyRev, at int64, own *txn) ([]Event
 			}
 			return nil, damaged(s.engine, err)
 		}
+		if bytes += len(found[i].record); maxBytes > 0 && bytes >= maxBytes {
+			clear(found[i+1:])
+			dst = dst[:base+i+1]
+			break
+		}
 	}
-	s.costs.get.add(time.Since(start)-p.yielded, missing)
+	s.costs.get.add(time.Since(start)-p.yielded, p.done)
 	return dst, nil
 }
 

@@ -14,7 +14,7 @@ const (
 	// shall bring, so that its result stays small.
 	indexWindow = 2048
 	// readAtOnce is how many records are read before their bytes are looked
-	// at: a bound on what one step holds in memory beyond a response.
+	// at. The source, too, bounds those.
 	readAtOnce = 64
 )
 
@@ -118,9 +118,10 @@ func compareRevs(a, b mvcc.KeyRev) int {
 // not read: end, if all were.
 func (sh *shard) readSome(ctx context.Context, revs []mvcc.KeyRev, end int64) (events []mvcc.Event, next int64, err error) {
 	var bytes int64
-	limit := int64(sh.hub.cfg.MaxResponseBytes)
+	limit := sh.hub.cfg.runBytes()
 	for at := 0; at < len(revs); {
-		if at >= chunkEvents || bytes >= limit {
+		whole := at == 0 || revs[at].Main != revs[at-1].Main
+		if whole && (at >= chunkEvents || bytes >= limit) {
 			return events, revs[at].Main, nil
 		}
 		upTo := min(at+readAtOnce, len(revs))
@@ -132,9 +133,9 @@ func (sh *shard) readSome(ctx context.Context, revs []mvcc.KeyRev, end int64) (e
 			return nil, 0, err
 		}
 		for i := before; i < len(events); i++ {
-			bytes += int64(events[i].Size())
+			bytes += int64(events[i].Size()) + eventWeight
 		}
-		at = upTo
+		at += len(events) - before
 	}
 	return events, end, nil
 }

@@ -16,8 +16,10 @@ const (
 	chunkEvents = 1000
 	// chunkScan bounds the entries read for them when few match.
 	chunkScan = 8 * chunkEvents
-	// chunkBytes bounds their memory.
-	chunkBytes = 1 << 20
+	// chunkBytes bounds their memory; where outboxes are smaller so are chunks,
+	// down to chunkBytesLeast: a queue may keep all of a chunk alive.
+	chunkBytes      = 1 << 20
+	chunkBytesLeast = 64 << 10
 	// cachedChunks is how many of the newest pieces that hold every key are
 	// kept while somebody catches up: consumers that read the same history
 	// side by side are rarely at the very same chunk.
@@ -360,7 +362,7 @@ func (sh *shard) readChunk(ctx context.Context, r *reader, s *scan, to int64) (p
 	}
 	filter := s.cohort.filter()
 	chunk, err := sh.source.History(ctx, mvcc.HistoryQuery{
-		From: s.pos, To: to, Match: filter, MaxEvents: chunkEvents, MaxScan: chunkScan, MaxBytes: chunkBytes,
+		From: s.pos, To: to, Match: filter, MaxEvents: chunkEvents, MaxScan: chunkScan, MaxBytes: min(chunkBytes, max(chunkBytesLeast, sh.hub.cfg.OutboxBytes)),
 	})
 	if err != nil {
 		return piece{}, err

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"cmp"
 	"context"
 	"slices"
 
@@ -102,6 +103,7 @@ func (c *cohort) prepare(ctx context.Context, src Source, p *piece) (missing int
 		} else {
 			t.events = c.matcher.events(&t.matched, p.commits)
 		}
+		t.events = below(t.events, p.next)
 		if p.arena {
 			t.events = compact(t.events, p.bytes)
 		}
@@ -111,7 +113,8 @@ func (c *cohort) prepare(ctx context.Context, src Source, p *piece) (missing int
 }
 
 // findPrevious looks up the previous value of each event once for all who
-// asked.
+// asked. Where they are too large to be held together the piece is cut short,
+// to the revisions it has all values for.
 func (c *cohort) findPrevious(ctx context.Context, src Source, p *piece) (missing int, err error) {
 	c.wanted = c.wanted[:0]
 	for _, t := range c.matcher.touched {
@@ -119,9 +122,7 @@ func (c *cohort) findPrevious(ctx context.Context, src Source, p *piece) (missin
 			c.wanted = c.matcher.originals(c.wanted, &t.matched, p.commits)
 		}
 	}
-	if len(c.wanted) == 0 {
-		return 0, nil
-	}
+	slices.SortStableFunc(c.wanted, func(a, b *mvcc.Event) int { return cmp.Compare(a.KV.ModRevision, b.KV.ModRevision) })
 	unique := c.wanted[:0]
 	for _, ev := range c.wanted {
 		if _, seen := c.prevs[ev]; !seen {
@@ -129,22 +130,31 @@ func (c *cohort) findPrevious(ctx context.Context, src Source, p *piece) (missin
 			unique = append(unique, ev)
 		}
 	}
-	c.found, missing, err = src.Previous(ctx, c.found[:0], unique)
-	if err != nil {
-		clear(c.prevs)
-		return missing, err
+	for left := unique; len(left) > 0; {
+		var gone int
+		c.found, gone, err = src.Previous(ctx, c.found[:0], left)
+		missing += gone
+		if err != nil {
+			clear(c.prevs)
+			return missing, err
+		}
+		for i, kv := range c.found {
+			c.prevs[left[i]] = kv
+		}
+		left = left[len(c.found):]
+		clear(c.found)
+		if len(left) > 0 && left[0].KV.ModRevision > unique[0].KV.ModRevision {
+			p.next = left[0].KV.ModRevision
+			break
+		}
 	}
-	for i, ev := range unique {
-		c.prevs[ev] = c.found[i]
-	}
-	clear(c.found)
 	return missing, nil
 }
 
 // sparse is the share of a piece's memory that events must be to be handed
-// out as they are; fewer are copied, so that a consumer never pins much more
-// than what it was given.
-const sparse = 8
+// out as they are; fewer are copied, so that a consumer never pins more than
+// so many times what it was given, and one piece.
+const sparse = 2
 
 func compact(events []mvcc.Event, arena int64) []mvcc.Event {
 	var bytes int64
@@ -260,13 +270,27 @@ func since(events []mvcc.Event, rev int64) []mvcc.Event {
 	if len(events) == 0 || events[0].KV.ModRevision >= rev {
 		return events
 	}
+	return events[firstFrom(events, rev):]
+}
+
+// below returns the ascending events before a revision.
+func below(events []mvcc.Event, rev int64) []mvcc.Event {
+	if n := len(events); n == 0 || events[n-1].KV.ModRevision < rev {
+		return events
+	}
+	n := firstFrom(events, rev)
+	return events[:n:n]
+}
+
+// firstFrom is the place of the first event at or above a revision.
+func firstFrom(events []mvcc.Event, rev int64) int {
 	i, _ := slices.BinarySearchFunc(events, rev, func(e mvcc.Event, r int64) int {
 		if e.KV.ModRevision < r {
 			return -1
 		}
 		return 1
 	})
-	return events[i:]
+	return i
 }
 
 // offerHistoryLocked is one offer of catch-up. It returns the first revision

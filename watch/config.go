@@ -15,11 +15,12 @@ type Config struct {
 	// means 128. Control responses have room of their own.
 	OutboxResponses int
 	// OutboxBytes bounds the events that wait in a stream's outbox, in bytes
-	// of their records. As much again may be in the hands of Recv. An empty
-	// outbox takes one revision whatever it weighs. 0 means 1 MiB.
+	// of their records and previous values and 128 for each. As much again may
+	// be in the hands of Recv. An empty outbox takes one revision whatever it
+	// weighs. 0 means 1 MiB.
 	OutboxBytes int64
-	// MaxResponseBytes bounds the events of one response, unless a single
-	// revision is larger. 0 means 1 MiB, which keeps the encoded response
+	// MaxResponseBytes bounds the events of one response, weighed as for
+	// OutboxBytes, unless a single revision is larger. 0 means 1 MiB, which keeps the encoded response
 	// well below the 4 MiB that gRPC clients take by default.
 	MaxResponseBytes int
 	// MaxWatches bounds the watches of the hub, MaxWatchesPerStream those of

@@ -75,7 +75,7 @@ func (sh *shard) dispatchOnce(ctx context.Context) {
 			return
 		}
 		sh.mu.Unlock()
-		sh.findPrevious(ctx, b)
+		commits = sh.findPrevious(ctx, b, commits)
 	}
 }
 
@@ -178,8 +178,9 @@ func (sh *shard) needPrevLocked(g *group, ev *mvcc.Event) {
 }
 
 // findPrevious looks up previous values, once for each event, without the
-// lock.
-func (sh *shard) findPrevious(ctx context.Context, b *liveBatch) {
+// lock. Where they are too large to be held together it returns fewer of the
+// commits: those it has all values for, if it has any such.
+func (sh *shard) findPrevious(ctx context.Context, b *liveBatch, commits []mvcc.Commit) []mvcc.Commit {
 	found, missing, err := sh.source.Previous(ctx, b.found[:0], b.needed)
 	b.found = found
 	sh.mu.Lock()
@@ -189,11 +190,18 @@ func (sh *shard) findPrevious(ctx context.Context, b *liveBatch) {
 		if ctx.Err() == nil {
 			sh.endPrevKVLocked(err)
 		}
-		return
+		return commits
 	}
-	for i, ev := range b.needed {
-		sh.prevs[ev] = found[i]
+	for i := range found {
+		sh.prevs[b.needed[i]] = found[i]
 	}
+	clear(found)
+	if len(found) < len(b.needed) {
+		if n := b.needed[len(found)].KV.ModRevision - commits[0].Rev; n > 0 {
+			return commits[:n]
+		}
+	}
+	return commits
 }
 
 // endPrevKVLocked ends the synced watches that need previous values which

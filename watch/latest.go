@@ -7,9 +7,15 @@ import (
 	"github.com/watchkv/watchkv/mvcc"
 )
 
-// passRevs bounds the versions that one look for the newest of every key
-// remembers: 24 bytes each while the seat is being read for.
-const passRevs = 32768
+// passRevs is how many versions one look for the newest of every key
+// remembers, 24 bytes each while the seat is being read for. passRevsLeast is
+// for each of many such seats: together they remember no more than passTotal,
+// or that.
+const (
+	passRevs      = 32768
+	passRevsLeast = 2048
+	passTotal     = 8 * passRevs
+)
 
 // pass is one conflated replay under Policy Latest: of every key of the span
 // that changed after base, the version that is newest at end. A pass is
@@ -27,7 +33,7 @@ type pass struct {
 // readLatest does one step for each seat under Policy Latest.
 func (sh *shard) readLatest(ctx context.Context, r *reader) error {
 	for _, st := range r.latest {
-		err := sh.readPass(ctx, st)
+		err := sh.readPass(ctx, st, max(passRevsLeast, min(passRevs, passTotal/len(r.latest))))
 		switch {
 		case err == nil || errors.Is(err, mvcc.ErrCompacted):
 		case errors.Is(err, mvcc.ErrClosed) || ctx.Err() != nil:
@@ -39,13 +45,14 @@ func (sh *shard) readLatest(ctx context.Context, r *reader) error {
 	return nil
 }
 
-// readPass delivers the next part of a seat's pass.
-func (sh *shard) readPass(ctx context.Context, st *seat) error {
+// readPass delivers the next part of a seat's pass; keep is how many versions
+// it may remember, unless one revision has more.
+func (sh *shard) readPass(ctx context.Context, st *seat, keep int) error {
 	p := &st.behind.pass
 	if !p.active {
 		*p = pass{start: p.start, active: true, base: st.behind.next - 1, end: sh.offeredNow()}
 	}
-	for keep := passRevs; len(p.revs) == 0; keep *= 2 {
+	for ; len(p.revs) == 0; keep *= 2 {
 		p.revs, p.cut = sh.source.Newest(nil, st.group.keys.span(), st.behind.next, p.end, keep)
 		if !p.cut {
 			break
@@ -64,9 +71,13 @@ func (sh *shard) readPass(ctx context.Context, st *seat) error {
 	if err != nil {
 		return err
 	}
-	events, missing, err := sh.conflate(ctx, st, read)
+	events, missing, whole, err := sh.conflate(ctx, st, read)
 	if err != nil {
 		return err
+	}
+	if whole < len(read) {
+		next = read[whole].KV.ModRevision
+		read = read[:whole]
 	}
 	if err := sh.stillThere(st.behind.next); err != nil {
 		return err
@@ -98,11 +109,14 @@ func (sh *shard) readPass(ctx context.Context, st *seat) error {
 
 // conflate turns the newest versions of keys into what the watch shall get:
 // previous values are the versions delivered before, a key that came and went
-// unseen is left out, and filters act on what remains.
-func (sh *shard) conflate(ctx context.Context, st *seat, read []mvcc.Event) (out []mvcc.Event, missing int, err error) {
+// unseen is left out, and filters act on what remains. Where previous values
+// are too large to be held together it does so for the first of read alone,
+// whole revisions.
+func (sh *shard) conflate(ctx context.Context, st *seat, read []mvcc.Event) (out []mvcc.Event, missing, whole int, err error) {
 	p, g := &st.behind.pass, st.group
 	var wanted []*mvcc.Event // one revision above base, to ask what was before
 	var of []int             // whose, in out
+	var in []int             // which of read those are
 	for i := range read {
 		ev := read[i]
 		was, known := sh.source.VersionAt(ev.KV.Key, p.base)
@@ -118,19 +132,26 @@ func (sh *shard) conflate(ctx context.Context, st *seat, read []mvcc.Event) (out
 		if g.prevKV && !g.noPut && (unsure || known && !was.Tombstone && was.Main >= p.start) {
 			wanted = append(wanted, &mvcc.Event{Type: mvcc.EventDelete, KV: mvcc.KeyValue{Key: ev.KV.Key, ModRevision: p.base + 1}})
 			of = append(of, len(out)-1)
+			in = append(in, i)
 		}
 	}
-	if len(wanted) == 0 {
-		return out, 0, nil
-	}
-	prevs, missing, err := sh.source.Previous(ctx, nil, wanted)
-	if err != nil {
-		return nil, missing, err
-	}
-	for i, kv := range prevs {
-		if kv != nil && kv.ModRevision >= p.start {
-			out[of[i]].Prev = kv
+	for done := 0; done < len(wanted); {
+		prevs, gone, err := sh.source.Previous(ctx, nil, wanted[done:])
+		missing += gone
+		if err != nil {
+			return nil, missing, 0, err
+		}
+		for i, kv := range prevs {
+			if kv != nil && kv.ModRevision >= p.start {
+				out[of[done+i]].Prev = kv
+			}
+		}
+		if done += len(prevs); done == len(wanted) {
+			break
+		}
+		if rev := read[in[done]].KV.ModRevision; rev > read[0].KV.ModRevision {
+			return below(out, rev), missing, firstFrom(read, rev), nil
 		}
 	}
-	return out, missing, nil
+	return out, missing, len(read), nil
 }

@@ -46,12 +46,12 @@ func (m *matcher[T]) add(target T, at *matched[T], commit, event int) {
 	at.count++
 }
 
-// events returns the events of a target as one slice: a part of a commit's
-// own slice where they stand together there, else a new one.
+// events returns the events of a target as one slice: a commit's own where it
+// takes all of that, else a new one, which does not keep the others alive.
 func (m *matcher[T]) events(at *matched[T], commits []mvcc.Commit) []mvcc.Event {
 	first, last := m.refs[at.head], m.refs[at.tail]
-	if first.commit == last.commit && last.event-first.event+1 == at.count {
-		return commits[first.commit].Events[first.event : last.event+1 : last.event+1]
+	if whole := commits[first.commit].Events; first.commit == last.commit && int(at.count) == len(whole) {
+		return whole
 	}
 	out := make([]mvcc.Event, 0, at.count)
 	for i := at.head; i >= 0; i = m.refs[i].next {
@@ -80,9 +80,9 @@ func (m *matcher[T]) withPrevious(at *matched[T], commits []mvcc.Commit, prevs m
 	return out
 }
 
-// runsOf cuts ascending events into runs of at most max bytes each, between
-// revisions only; the last is complete up to rev, the others up to their own
-// last event.
+// runsOf cuts ascending events into runs of a weight of at most max each,
+// between revisions only; the last is complete up to rev, the others up to
+// their own last event.
 func runsOf(dst []run, events []mvcc.Event, rev, max int64) []run {
 	start, bytes := 0, int64(0)
 	for i := 0; i < len(events); {
@@ -91,7 +91,7 @@ func runsOf(dst []run, events []mvcc.Event, rev, max int64) []run {
 			size += int64(events[end].Size())
 			end++
 		}
-		if i > start && bytes+size > max {
+		if i > start && bytes+size+int64(end-start)*eventWeight+runWeight > max {
 			dst = append(dst, run{events: events[start:i:i], rev: events[i-1].KV.ModRevision, bytes: bytes})
 			start, bytes = i, 0
 		}

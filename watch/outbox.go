@@ -11,9 +11,19 @@ import (
 type run struct {
 	events    []mvcc.Event
 	rev       int64
-	bytes     int64
+	bytes     int64 // of the records in it
 	conflated bool
 }
+
+// An event or run takes about so much memory beside its bytes. Counting it
+// keeps an outbox of tiny events to its bound too.
+const (
+	eventWeight = 128
+	runWeight   = 64
+)
+
+// weight is what the run counts against bounds in bytes.
+func (r *run) weight() int64 { return r.bytes + int64(len(r.events))*eventWeight + runWeight }
 
 // entry is one hand-over in an outbox: runs of events for the watchers that
 // sat together when it was queued, or one control response. It becomes
@@ -36,13 +46,13 @@ func (e *entry) run(i int) *run {
 // outbox is the bounded queue of a stream between the hub and its consumer.
 type outbox struct {
 	maxEntries int   // event entries; control has room of its own
-	maxBytes   int64 // of the records in them
+	maxBytes   int64 // weight of the runs in them
 
 	mu      sync.Mutex // guards all below; a leaf
 	queue   []entry
 	taken   int64 // entries ever taken: the sequence number of queue[0]
 	entries int   // event entries in queue
-	bytes   int64
+	bytes   int64 // weight of the runs in queue
 	peak    int64 // most bytes ever
 	control int64 // sequence number behind the last control entry
 	parked  bool  // the consumer waits on wake
@@ -65,8 +75,8 @@ func (o *outbox) offer(st *seat, runs []run) (taken int) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	var bytes int64
-	for taken < len(runs) && (o.entries+taken == 0 || o.bytes+bytes+runs[taken].bytes <= o.maxBytes) {
-		bytes += runs[taken].bytes
+	for taken < len(runs) && (o.entries+taken == 0 || o.bytes+bytes+runs[taken].weight() <= o.maxBytes) {
+		bytes += runs[taken].weight()
 		taken++
 	}
 	e := o.growable(st)
