@@ -2,7 +2,6 @@ package watch
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"testing"
 
@@ -13,120 +12,8 @@ import (
 )
 
 // The tests of this file and of etcdslow_test.go are named after etcd issues:
-// each brings about what went wrong there. Their hubs stand still, so that
-// every step happens when the test says so.
-
-// stoppedHub is a store and a hub whose goroutines do not run.
-type stoppedHub struct {
-	t      *testing.T
-	store  *mvcc.Store
-	hub    *Hub
-	shard  *shard
-	reader *reader
-}
-
-func newStoppedHub(t *testing.T, sc mvcc.Config, hc Config) *stoppedHub {
-	t.Helper()
-	hc.Shards = 1
-	h := &stoppedHub{t: t, store: memStore(t, sc), reader: &reader{}}
-	h.hub = newHub(h.store, hc)
-	h.shard = h.hub.shards[0]
-	t.Cleanup(func() { require.NoError(t, h.hub.Close()) })
-	return h
-}
-
-func (h *stoppedHub) put(key string, value ...byte) int64 {
-	h.t.Helper()
-	rev, err := h.store.Put(context.Background(), []byte(key), value)
-	require.NoError(h.t, err)
-	return rev
-}
-
-// fill writes revisions of a key until the store is at rev.
-func (h *stoppedHub) fill(key string, rev int64) {
-	h.t.Helper()
-	for h.store.Rev() < rev {
-		h.put(key, 'v')
-	}
-}
-
-func (h *stoppedHub) compact(rev int64) {
-	h.t.Helper()
-	require.NoError(h.t, h.store.Compact(context.Background(), rev))
-}
-
-func (h *stoppedHub) dispatch() {
-	for h.shard.offered < h.store.Rev() {
-		h.shard.dispatchOnce(context.Background())
-	}
-}
-
-func (h *stoppedHub) catchUp() {
-	for h.shard.catchUpOnce(context.Background(), h.reader) {
-	}
-}
-
-func (h *stoppedHub) stream() *Stream {
-	h.t.Helper()
-	s, err := h.hub.NewStream("")
-	require.NoError(h.t, err)
-	return s
-}
-
-func (h *stoppedHub) watch(s *Stream, r Request) int64 {
-	h.t.Helper()
-	id, err := s.Watch(r)
-	require.NoError(h.t, err)
-	return id
-}
-
-// recv takes what is in the outbox of a stream now.
-func (h *stoppedHub) recv(s *Stream) (all []Response) {
-	h.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	cancel()
-	for {
-		got, err := s.Recv(ctx)
-		if errors.Is(err, context.Canceled) {
-			return all
-		}
-		require.NoError(h.t, err)
-		all = append(all, got...)
-	}
-}
-
-// settle lets the hub and a stream's consumer take turns until nothing comes.
-func (h *stoppedHub) settle(s *Stream) (all []Response) {
-	h.t.Helper()
-	for {
-		h.dispatch()
-		h.catchUp()
-		got := h.recv(s)
-		if len(got) == 0 {
-			return all
-		}
-		all = append(all, got...)
-	}
-}
-
-// brief writes responses as the scripts do, leaving out what a watch is told
-// of itself only.
-func brief(rs []Response) (lines []string) {
-	for i := range rs {
-		r := &rs[i]
-		switch {
-		case r.Created || r.CaughtUp:
-		case r.Canceled:
-			lines = append(lines, fmt.Sprintf("%d canceled, compact %d", r.WatchID, r.CompactRevision))
-		case r.Progress():
-			lines = append(lines, fmt.Sprintf("%d progress %d", r.WatchID, r.Revision))
-		}
-		for e := range r.Events {
-			lines = append(lines, fmt.Sprintf("%d %s@%d", r.WatchID, r.Events[e].KV.Key, r.Events[e].KV.ModRevision))
-		}
-	}
-	return lines
-}
+// each brings about what went wrong there. Most of their hubs stand still, so
+// that every step happens when the test says so.
 
 // etcd answered a request for progress beside the events' queue, with the
 // store's revision, so the answer overtook events that were not sent yet and
@@ -144,7 +31,7 @@ func TestEtcd15220_ProgressStaysBehindEvents(t *testing.T) {
 	h.dispatch() // fills the outbox
 	assert.Equal(t, []string{"0 a@2", "-1 progress 2"}, brief(h.recv(s)))
 
-	b := h.watch(s, Request{Key: []byte("b")})
+	b := h.watch(s, Request{Key: []byte("b"), Progress: true})
 	h.put("a", '2') // fills the outbox
 	h.dispatch()
 	h.put("b", '1') // so this watch is behind
@@ -152,6 +39,8 @@ func TestEtcd15220_ProgressStaysBehindEvents(t *testing.T) {
 	require.NoError(t, s.RequestProgress())
 	h.shard.tick()
 	assert.Equal(t, []string{"0 a@3"}, brief(h.recv(s)), "a watch is behind")
+	h.shard.tick() // there is room now
+	assert.Equal(t, []string{"0 progress 4"}, brief(h.recv(s)), "for the other watch alone")
 	assert.Equal(t, []string{fmt.Sprint(b, " b@4"), "-1 progress 4"}, brief(h.settle(s)))
 }
 
@@ -175,19 +64,6 @@ func TestEtcd15271_SyncedWatchesDoNotGoBack(t *testing.T) {
 	h.shard.dispatchOnce(context.Background())
 	require.Equal(t, 2, h.hub.Stats().Unsynced, "dispatch was overtaken")
 	assert.Equal(t, []string{"0 a@4", "0 a@5", "0 a@6", "1 a@4", "1 a@5", "1 a@6"}, byWatch(h.settle(s)))
-}
-
-// byWatch is brief with the lines of each watch together.
-func byWatch(rs []Response) (lines []string) {
-	seen := map[int64][]Response{}
-	for _, r := range rs {
-		seen[r.WatchID] = append(seen[r.WatchID], r)
-	}
-	for id := NoWatch; len(seen) > 0; id++ {
-		lines = append(lines, brief(seen[id])...)
-		delete(seen, id)
-	}
-	return lines
 }
 
 // etcd, after a request for progress of a watch that was not synced, waited
