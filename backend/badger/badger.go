@@ -63,6 +63,8 @@ const (
 	// Of what badger takes in a transaction, its own end mark is one entry;
 	// an operation counts less there than in Batch.Size.
 	reservedBytes, reservedOps = 64, 2
+	// rewriteName is a manifest before it is renamed into its place.
+	rewriteName = "MANIFEST-REWRITE"
 	// restoring marks a directory whose Restore has not ended.
 	restoring = ".restoring"
 )
@@ -73,9 +75,9 @@ func Driver() backend.Driver {
 }
 
 // ownName knows files that badger alone makes; MANIFEST of pebble has a
-// number.
+// number. The first that it ever makes is a manifest not yet in its place.
 func ownName(name string) bool {
-	return name == "MANIFEST" || name == "KEYREGISTRY" || name == "DISCARD" || strings.HasSuffix(name, ".mem") || strings.HasSuffix(name, ".vlog")
+	return name == "MANIFEST" || name == rewriteName || name == "KEYREGISTRY" || name == "DISCARD" || strings.HasSuffix(name, ".mem") || strings.HasSuffix(name, ".vlog")
 }
 
 func holds(path string) bool { return backend.DirHolds(path, ownName) }
@@ -197,7 +199,7 @@ func settings(path string, o backend.Options, f *fault) badger.Options {
 		WithChecksumVerificationMode(options.OnBlockRead). // by default reads return flipped bits
 		WithVerifyValueChecksum(true).                     // those in the value log, too
 		WithNumCompactors(compactors).
-		WithCompactL0OnClose(true).
+		WithCompactL0OnClose(false). // a merge of tables is what may lose them, see the package
 		WithMetricsEnabled(false)
 }
 
@@ -287,12 +289,12 @@ func (e *engine) Apply(b *backend.Batch, s backend.Syncing) error {
 	if b.Len() == 0 {
 		return nil
 	}
-	err := e.faulted()
+	err := e.fault.err()
 	if err == nil {
 		err = e.commit(b)
 	}
 	if err != nil {
-		return fmt.Errorf("badger: apply %d operations of %d bytes: %w", b.Len(), b.Size(), damage(err))
+		return fmt.Errorf("badger: apply %d operations of %d bytes to %s: %w", b.Len(), b.Size(), e.dir, damage(err))
 	}
 	e.advance()
 	return nil

@@ -217,3 +217,14 @@ func TestRefusesBadgersOwnSpace(t *testing.T) {
 	_, err := badger.Open(t.TempDir(), backend.Options{Spaces: []backend.SpaceInfo{{Space: '!', Name: "bang"}}})
 	require.ErrorContains(t, err, "!badger!")
 }
+
+// A crash before the first manifest is in its place leaves a directory that
+// opens.
+func TestUnfinishedFirstManifest(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "MANIFEST-REWRITE"), []byte("Bdgr"), 0o600))
+	e, err := badger.Open(dir, backend.Options{})
+	require.NoError(t, err)
+	put(t, e, "a", []byte("1"))
+	require.NoError(t, e.Close())
+}

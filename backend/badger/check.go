@@ -46,6 +46,7 @@ func listFiles(dir string) (fileSet, error) {
 		switch {
 		case name == badger.ManifestFilename:
 			set.manifest = true
+		case name == rewriteName: // all of it is in MANIFEST, or nothing was ever written
 		case suffix == "sst" && notNumber == nil:
 			set.tables[number] = name
 		case suffix == "mem":

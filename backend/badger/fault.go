@@ -104,18 +104,10 @@ func (e *engine) finish(txn *badger.Txn) error {
 		if err != nil {
 			return err
 		}
-		return e.faulted()
+		return e.fault.err()
 	case <-e.fault.met:
-		return e.faulted()
+		return e.fault.cause
 	}
-}
-
-// faulted is the cause, with the place.
-func (e *engine) faulted() error {
-	if err := e.fault.err(); err != nil {
-		return fmt.Errorf("%s: %w", e.dir, err)
-	}
-	return nil
 }
 
 // closeDB waits for badger, after a fault no longer than the grace.

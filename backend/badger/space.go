@@ -22,9 +22,9 @@ import (
 // the other levels works beside it.
 const floor = memTableBytes + 32<<20
 
-// FreeSpace is the room on the volume. The floor has the bytes of the first
-// level added, and of the level they go to: one compaction may write all of
-// that anew before it removes anything, and Close does.
+// FreeSpace is the room on the volume. The floor has the bytes of memtables
+// and of the first level added, and of the level they go to: one compaction
+// may write all of that anew before it removes anything, and Close does.
 func (e *engine) FreeSpace() (backend.FreeSpace, error) {
 	if err := e.gate.Enter(); err != nil {
 		return backend.FreeSpace{}, fmt.Errorf("badger: free space: %w", err)
@@ -34,7 +34,11 @@ func (e *engine) FreeSpace() (backend.FreeSpace, error) {
 	if err != nil {
 		return backend.FreeSpace{}, fmt.Errorf("badger: %w", err)
 	}
-	need := int64(floor)
+	_, logs, err := dirBytes(e.dir)
+	if err != nil {
+		return backend.FreeSpace{}, fmt.Errorf("badger: free space: %w", err)
+	}
+	need := floor + logs
 	for _, level := range e.db.Levels() {
 		if level.Level == 0 || level.IsBaseLevel {
 			need += level.Size

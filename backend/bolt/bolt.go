@@ -260,6 +260,9 @@ func (e *engine) prepare() error {
 	}
 	missing := 0
 	db := e.current.Load().db
+	if err := countPages(db); err != nil {
+		return err
+	}
 	err := db.View(func(tx *bbolt.Tx) error {
 		for s, name := range e.buckets {
 			if e.spaces[s] && tx.Bucket(name) == nil {
@@ -283,6 +286,16 @@ func (e *engine) prepare() error {
 		}
 		return nil
 	})
+}
+
+// countPages makes bbolt count the free pages of a file it has just opened: it
+// does that at the end of a transaction that may write. Nothing is written.
+func countPages(db *bbolt.DB) error {
+	tx, err := db.Begin(true)
+	if err != nil {
+		return err
+	}
+	return tx.Rollback()
 }
 
 // noteInUse reads the figures as of the commit before tx.
@@ -320,7 +333,7 @@ func (e *engine) Apply(b *backend.Batch, s backend.Syncing) (err error) {
 		return e.write(tx, b.Ops())
 	})
 	if err != nil {
-		return fmt.Errorf("bolt: apply %d operations of %d bytes: %w", b.Len(), b.Size(), err)
+		return fmt.Errorf("bolt: apply %d operations of %d bytes to %s: %w", b.Len(), b.Size(), e.file, err)
 	}
 	return nil
 }

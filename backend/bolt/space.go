@@ -11,7 +11,7 @@ import (
 // But an Apply that meets that error ends writing, so this much is kept for
 // the one that comes next: a batch of 4 MiB, or the pages of 1,000 deletes all
 // over the file, with the branches above them.
-const floor = 16 << 20
+const floor = 32 << 20
 
 // FreeSpace counts the pages of the free list as room: their blocks are the
 // file's already. What the file was lengthened by beyond its last page is a

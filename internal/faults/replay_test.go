@@ -180,7 +180,15 @@ func (h *holding) receive(stream *watch.Stream, replays map[int64]*replayed) err
 // another batch is being written, and takes everything with it. So of the time
 // since the acknowledgement all but one interval was spent in batches or is
 // the machine's, which wakes timers late: that is measured in the child.
+//
+// A batch that failed is the end: nothing is acknowledged from then on.
 func (r *report) lostInTime(lost []ack, interval time.Duration) error {
+	last := r.last
+	for _, b := range r.applies {
+		if b.err != "" {
+			last = min(last, b.end)
+		}
+	}
 	for _, a := range lost {
 		if a.id.Seed != r.seed {
 			continue
@@ -189,7 +197,7 @@ func (r *report) lostInTime(lost []ack, interval time.Duration) error {
 		for n, b := range r.applies {
 			end := b.end
 			if end == 0 {
-				end = r.last
+				end = last
 			}
 			inBatches += max(end-max(b.begin, a.at), 0)
 			if b.end > 0 && b.err == "" && b.rev >= a.rev {
@@ -197,7 +205,7 @@ func (r *report) lostInTime(lost []ack, interval time.Duration) error {
 			}
 		}
 		slack := 2*r.late + 100*time.Millisecond
-		if age := r.last - a.at; age > interval+inBatches+slack {
+		if age := last - a.at; age > interval+inBatches+slack {
 			return fmt.Errorf("R1: operation %v is gone, acknowledged %v before the end; interval %v, batches took %v, timers were late by %v",
 				a.id, age, interval, inBatches, r.late)
 		}
