@@ -23,19 +23,47 @@ const (
 // to now come first.
 func (sh *shard) readIndex(ctx context.Context, r *reader, seats []*seat) error {
 	slices.SortFunc(seats, func(a, b *seat) int { return byNext(b, a) })
-	for len(seats) > 0 && ctx.Err() == nil {
-		st := seats[0]
+	for len(seats) > 0 {
+		n := 1
+		for n < len(seats) && seats[n].behind.next == seats[0].behind.next {
+			n++
+		}
+		if err := sh.readIndexAt(ctx, r, seats[:n]); err != nil {
+			return err
+		}
+		seats = seats[n:]
+	}
+	return nil
+}
+
+// readIndexAt is readIndex for seats that stand at the same place.
+func (sh *shard) readIndexAt(ctx context.Context, r *reader, seats []*seat) error {
+	from := seats[0].behind.next
+	var groups []*group // in the order of seats
+	byGroup := make(map[*group][]*seat, len(seats))
+	for _, st := range seats {
+		if sh.postpone(st) {
+			continue
+		}
+		if byGroup[st.group] == nil {
+			groups = append(groups, st.group)
+		}
+		byGroup[st.group] = append(byGroup[st.group], st)
+	}
+	for _, g := range groups {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		c := newCohort()
-		rest := seats[1:][:0]
-		for _, other := range seats {
-			if other.group == st.group && other.behind.next == st.behind.next {
-				c.add(other)
-			} else {
-				rest = append(rest, other)
+		for _, st := range byGroup[g] {
+			if !sh.postpone(st) { // the outbox may be full by now
+				c.add(st)
 			}
 		}
-		seats = rest
-		p, err := sh.readMatches(ctx, r, st.group.keys.span(), st.behind.next)
+		if len(c.targets) == 0 {
+			continue
+		}
+		p, err := sh.readMatches(ctx, r, g.keys.span(), from)
 		switch {
 		case errors.Is(err, mvcc.ErrCompacted):
 			continue // the next round tells the watches

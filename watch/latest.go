@@ -33,6 +33,9 @@ type pass struct {
 // readLatest does one step for each seat under Policy Latest.
 func (sh *shard) readLatest(ctx context.Context, r *reader) error {
 	for _, st := range r.latest {
+		if sh.postpone(st) {
+			continue
+		}
 		err := sh.readPass(ctx, st, max(passRevsLeast, min(passRevs, passTotal/len(r.latest))))
 		switch {
 		case err == nil || errors.Is(err, mvcc.ErrCompacted):

@@ -103,6 +103,16 @@ func (o *outbox) offer(st *seat, runs []run) (taken int) {
 	return taken
 }
 
+// refuses reports whether the outbox has no room for anything, and if so
+// remembers that there are victims.
+func (o *outbox) refuses() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	full := o.entries > 0 && (o.entries >= o.maxEntries || o.bytes >= o.maxBytes)
+	o.victims = o.victims || full
+	return full
+}
+
 // growable returns the seat's last entry if runs may still be added to it:
 // it is queued, has the same members, and no control response came behind it,
 // which would then speak of a lower revision than what is before it.

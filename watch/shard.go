@@ -138,8 +138,31 @@ func (sh *shard) leaveWaitingLocked() {
 // demoteLocked makes victims of a seat whose outbox had no room for what
 // begins at revision next.
 func (sh *shard) demoteLocked(st *seat, next int64) {
+	sh.stats.VictimsEver += int64(st.live())
+	sh.waitForRoomLocked(st, next)
+}
+
+// postpone makes victims of an unsynced seat whose stream has no room at all,
+// so that nothing is read for it in vain. No event met a full outbox: this
+// counts in no VictimsEver.
+func (sh *shard) postpone(st *seat) bool {
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if st.gone || st.state != Unsynced {
+		return true
+	}
+	if !st.stream.box.refuses() {
+		return false
+	}
+	st.leave()
+	sh.waitForRoomLocked(st, st.behind.next)
+	return true
+}
+
+// waitForRoomLocked takes a seat out until its consumer has taken what is
+// queued.
+func (sh *shard) waitForRoomLocked(st *seat, next int64) {
 	n := st.live()
-	sh.stats.VictimsEver += int64(n)
 	if st.state == Synced {
 		st.group.synced.remove(st)
 		st.behind = &behind{once: true, writtenAt: sh.written}
