@@ -22,7 +22,7 @@ import (
 	"github.com/watchkv/watchkv/watch"
 )
 
-var bigDeleteFlag = flag.Int("faults.bigdelete", 20_000, "keys that one transaction deletes in the tests of large revisions")
+var bigDeleteFlag = flag.Int("faults.bigdelete", 5_000, "keys that one transaction deletes in the tests of large revisions")
 
 // bigConfig tells a child of role "bigdelete" what to do: it deletes all keys
 // below d/ in one transaction, beside a watch of everything, and holds still
