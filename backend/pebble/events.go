@@ -45,7 +45,11 @@ func (e events) listener() *pebble.EventListener {
 				e.log.Warn("disk slow", "detail", info.String())
 			}
 		},
-		WriteStallBegin: func(info pebble.WriteStallBeginInfo) { e.log.Warn("writes stall", "reason", info.Reason) },
-		WriteStallEnd:   func() { e.log.Info("writes go on") },
+		CompactionEnd: func(info pebble.CompactionInfo) { e.failure.merged(info.Err) },
+		WriteStallBegin: func(info pebble.WriteStallBeginInfo) {
+			e.log.Warn("writes stall", "reason", info.Reason)
+			e.failure.stalls(info.Reason)
+		},
+		WriteStallEnd: func() { e.log.Info("writes go on") },
 	}
 }

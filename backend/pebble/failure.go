@@ -9,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"time"
 )
 
@@ -33,7 +34,14 @@ type failure struct {
 	calls   atomic.Int64 // changes of the file system at work
 	inside  atomic.Int64 // calls of ours in pebble that may hold its locks
 	moved   chan struct{}
+
+	// full is why the last compaction found no room, nil if it found some.
+	full atomic.Pointer[error]
 }
+
+// mergePause is how long a compaction that found no room is held, so that the
+// next attempt does not follow at once.
+const mergePause = time.Second
 
 func newFailure() *failure {
 	f := &failure{
@@ -116,6 +124,45 @@ func (f *failure) change(what, path string, op func() error) error {
 	return f.park(path)
 }
 
+// merge runs a change of a table that a compaction writes. No room for it is
+// no fault: pebble tries again, here once a second, until there is some.
+func (f *failure) merge(what, path string, op func() error) error {
+	var full error
+	err := f.change(what, path, func() error {
+		err := op()
+		if errors.Is(err, syscall.ENOSPC) {
+			full, err = err, nil
+		}
+		return err
+	})
+	if full == nil {
+		return err
+	}
+	full = named(what, path, full)
+	f.full.Store(&full)
+	pause := time.NewTimer(mergePause)
+	defer pause.Stop()
+	select {
+	case <-pause.C:
+	case <-f.released:
+	}
+	return full
+}
+
+// merged notes how a compaction ended.
+func (f *failure) merged(err error) {
+	if err == nil {
+		f.full.Store(nil)
+	}
+}
+
+// stalls fails the engine if writers wait for a compaction that finds no room.
+func (f *failure) stalls(reason string) {
+	if full := f.full.Load(); full != nil {
+		f.set(fmt.Errorf("writers stand still (%s): %w", reason, *full))
+	}
+}
+
 // named says what was tried, unless the error does.
 func named(what, path string, err error) error {
 	var atPath *fs.PathError
@@ -143,11 +190,12 @@ func (f *failure) park(path string) error {
 
 // fatal is where pebble says that it cannot go on and must not return.
 func (f *failure) fatal(cause error) {
-	f.set(cause)
 	if f.opening.Load() && calledFrom(opener) {
+		f.set(cause)
 		panic(fatalError{cause}) // for openDB
 	}
-	f.stuck.Store(true)
+	f.stuck.Store(true) // before anybody hears of it
+	f.set(cause)
 	f.stay()
 }
 

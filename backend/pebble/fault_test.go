@@ -7,9 +7,11 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,6 +19,7 @@ import (
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.uber.org/goleak"
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/pebble"
@@ -234,4 +237,79 @@ func failAt(t *testing.T, f fault, n int64, lasting bool) {
 		assert.NoError(t, readAll(e, durable), "place %d", n)
 		assert.NoError(t, bounded(t, "close again", e.Close))
 	}
+}
+
+// mergeless has room for everything but what compactions write.
+type mergeless struct {
+	vfs.FS
+	full *atomic.Bool
+}
+
+func (m mergeless) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	file, err := m.FS.Create(name, category)
+	if err == nil && category == "pebble-compaction" {
+		file = mergelessFile{file, name, m.full}
+	}
+	return file, err
+}
+
+type mergelessFile struct {
+	vfs.File
+	name string
+	full *atomic.Bool
+}
+
+func (f mergelessFile) Write(p []byte) (int, error) {
+	if f.full.Load() {
+		return 0, &fs.PathError{Op: "write", Path: f.name, Err: syscall.ENOSPC}
+	}
+	return f.File.Write(p)
+}
+
+// A compaction that finds no room fails alone: writes go on, and with room it
+// goes through.
+func TestFault_CompactionWithoutRoom(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	var full atomic.Bool
+	e, err := pebble.DriverFS(mergeless{vfs.NewMem(), &full}).Open("/data", backend.Options{})
+	require.NoError(t, err)
+	reclaim := func() error {
+		return bounded(t, "reclaim", func() error { return e.(backend.Reclaimer).Reclaim(context.Background()) })
+	}
+	put := func(value byte) {
+		var b backend.Batch
+		b.Put(backend.SpaceKey, []byte("same"), []byte{value})
+		require.NoError(t, bounded(t, "apply", func() error { return e.Apply(&b, backend.Sync) }))
+	}
+	put(1)
+	require.NoError(t, reclaim())
+	put(2)
+	full.Store(true)
+	require.ErrorIs(t, reclaim(), syscall.ENOSPC)
+	put(3)
+	full.Store(false)
+	require.NoError(t, reclaim())
+	require.Equal(t, 1, count(t, e))
+	require.NoError(t, e.Close())
+}
+
+// A log that fails while nobody holds a lock of pebble's: Close gives all of
+// it back.
+func TestFault_NothingStaysBehindALogThatFails(t *testing.T) {
+	defer goleak.VerifyNone(t, goleak.IgnoreCurrent())
+	var failing atomic.Bool
+	disk := vfs.NewMem()
+	e, err := pebble.DriverFS(errorfs.Wrap(disk, errorfs.InjectorFunc(func(op errorfs.Op) error {
+		if failing.Load() && op.Kind == errorfs.OpFileSyncData && strings.HasSuffix(op.Path, ".log") {
+			return fmt.Errorf("%s: %w", op.Path, errDisk)
+		}
+		return nil
+	}))).Open("/data", backend.Options{})
+	require.NoError(t, err)
+	failing.Store(true)
+	var b backend.Batch
+	b.Put(backend.SpaceKey, key(0), nil)
+	err = bounded(t, "apply", func() error { return e.Apply(&b, backend.Sync) })
+	require.ErrorIs(t, err, errDisk)
+	_ = checkFailed(t, e, 0, err)
 }

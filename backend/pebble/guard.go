@@ -45,8 +45,11 @@ func (g *guard) Lock(name string) (io.Closer, error) {
 // copied tells files of a checkpoint, which are nothing pebble relies on.
 func copied(name string) bool { return strings.Contains(name, checkpointName) }
 
+// mergeCategory is what pebble calls the tables of a compaction.
+const mergeCategory vfs.DiskWriteCategory = "pebble-compaction"
+
 // open runs what makes a file to be written.
-func (g *guard) open(what, name string, make func() (vfs.File, error)) (vfs.File, error) {
+func (g *guard) open(what, name string, category vfs.DiskWriteCategory, make func() (vfs.File, error)) (vfs.File, error) {
 	if copied(name) {
 		file, err := make()
 		if err != nil {
@@ -54,27 +57,31 @@ func (g *guard) open(what, name string, make func() (vfs.File, error)) (vfs.File
 		}
 		return copiedFile{file}, nil
 	}
+	change := g.failure.change
+	if category == mergeCategory {
+		change = g.failure.merge
+	}
 	var file vfs.File
-	err := g.failure.change(what, name, func() (err error) {
+	err := change(what, name, func() (err error) {
 		file, err = make()
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
-	return &guardFile{File: file, name: name, failure: g.failure}, nil
+	return &guardFile{File: file, name: name, change: change}, nil
 }
 
 func (g *guard) Create(name string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return g.open("create", name, func() (vfs.File, error) { return g.FS.Create(name, category) })
+	return g.open("create", name, category, func() (vfs.File, error) { return g.FS.Create(name, category) })
 }
 
 func (g *guard) OpenReadWrite(name string, category vfs.DiskWriteCategory, opts ...vfs.OpenOption) (vfs.File, error) {
-	return g.open("open", name, func() (vfs.File, error) { return g.FS.OpenReadWrite(name, category, opts...) })
+	return g.open("open", name, category, func() (vfs.File, error) { return g.FS.OpenReadWrite(name, category, opts...) })
 }
 
 func (g *guard) ReuseForWrite(from, to string, category vfs.DiskWriteCategory) (vfs.File, error) {
-	return g.open("reuse", to, func() (vfs.File, error) { return g.FS.ReuseForWrite(from, to, category) })
+	return g.open("reuse", to, category, func() (vfs.File, error) { return g.FS.ReuseForWrite(from, to, category) })
 }
 
 func (g *guard) OpenDir(name string) (vfs.File, error) {
@@ -86,7 +93,7 @@ func (g *guard) OpenDir(name string) (vfs.File, error) {
 		return copiedFile{file}, nil
 	}
 	// The separator keeps a directory called x.log from counting as a log.
-	return &guardFile{File: file, name: name + string(filepath.Separator), failure: g.failure}, nil
+	return &guardFile{File: file, name: name + string(filepath.Separator), change: g.failure.change}, nil
 }
 
 func (g *guard) Rename(from, to string) error {
@@ -110,12 +117,12 @@ func (g *guard) RemoveAll(name string) error {
 // guardFile is a file open for writing, or a directory for its sync.
 type guardFile struct {
 	vfs.File
-	name    string
-	failure *failure
+	name   string
+	change func(what, path string, op func() error) error // failure's change or merge
 }
 
 func (f *guardFile) Write(p []byte) (n int, err error) {
-	err = f.failure.change("write", f.name, func() (err error) {
+	err = f.change("write", f.name, func() (err error) {
 		n, err = f.File.Write(p)
 		return err
 	})
@@ -123,19 +130,19 @@ func (f *guardFile) Write(p []byte) (n int, err error) {
 }
 
 func (f *guardFile) WriteAt(p []byte, at int64) (n int, err error) {
-	err = f.failure.change("write", f.name, func() (err error) {
+	err = f.change("write", f.name, func() (err error) {
 		n, err = f.File.WriteAt(p, at)
 		return err
 	})
 	return n, err
 }
 
-func (f *guardFile) Sync() error { return f.failure.change("sync", f.name, f.File.Sync) }
+func (f *guardFile) Sync() error { return f.change("sync", f.name, f.File.Sync) }
 
-func (f *guardFile) SyncData() error { return f.failure.change("sync", f.name, f.File.SyncData) }
+func (f *guardFile) SyncData() error { return f.change("sync", f.name, f.File.SyncData) }
 
 func (f *guardFile) SyncTo(length int64) (full bool, err error) {
-	err = f.failure.change("sync", f.name, func() (err error) {
+	err = f.change("sync", f.name, func() (err error) {
 		full, err = f.File.SyncTo(length)
 		return err
 	})
@@ -148,7 +155,7 @@ func (f *guardFile) Close() error {
 	if err == nil {
 		return nil
 	}
-	return f.failure.change("close", f.name, func() error { return err })
+	return f.change("close", f.name, func() error { return err })
 }
 
 // copiedFile belongs to a checkpoint, which is read and removed: its syncs

@@ -36,7 +36,8 @@
 //     not returned.
 //
 // Removing obsolete files, preallocation, and the files of a Backup may fail
-// without such consequences. Where pebble reports a broken invariant it is
+// without such consequences. So may a compaction that finds no room, as long
+// as no writer waits for it: it is tried again once a second. Where pebble reports a broken invariant it is
 // parked the same way; if it holds the lock of its own then, reads answer the
 // cause too.
 //
