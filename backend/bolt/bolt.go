@@ -10,8 +10,9 @@
 // What to know:
 //   - Open takes a directory, and keeps the file "db" in it, or an existing
 //     file, such as etcd's member/snap/db.
-//   - The data pages carry no checksums: a flipped bit in a value goes unseen.
-//     Verify checks the structure of pages only.
+//   - The data pages carry no checksums. Open for writing and Verify see what
+//     breaks the structure of a page or the order of keys; a flipped bit in a
+//     value goes unseen.
 //   - NoSync is treated as Sync: bbolt without its flushes may not open again
 //     after power loss.
 //   - A view pins the pages it sees: while it is open, the file grows by what
@@ -37,6 +38,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -142,26 +144,34 @@ func openFile(path string, readOnly bool) (h *handle, err error) {
 		mapped = int(minMap) // windows would grow the file to that size
 	}
 	info, err := os.Stat(path)
-	fresh := errors.Is(err, fs.ErrNotExist) || err == nil && info.Size() == 0
-	switch {
-	case err != nil && (!fresh || readOnly):
-		return nil, err
-	case fresh && readOnly:
-		return nil, fmt.Errorf("the file is empty: %w", backend.ErrDamaged)
-	case !fresh:
-		if _, err := readMeta(path); err != nil {
+	if errors.Is(err, fs.ErrNotExist) && !readOnly {
+		if err := create(path); err != nil {
 			return nil, err
 		}
-		if mapped > 0 {
-			mapped = max(mapped, int(2*info.Size()))
-		}
+		info, err = os.Stat(path)
 	}
-	if !fresh && !readOnly {
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() == 0 {
+		return nil, fmt.Errorf("the file is empty (restore it from a backup; if nothing was ever stored in it, remove it): %w", backend.ErrDamaged)
+	}
+	m, err := readMeta(path)
+	if err != nil {
+		return nil, err
+	}
+	if mapped > 0 {
+		mapped = max(mapped, int(2*info.Size()))
+	}
+	if !readOnly {
+		if m.broken {
+			return nil, fmt.Errorf("one of the two meta pages is broken, so the newest commit may be lost (restore a backup; to go on without it, open the file read-only, back that up and restore it): %w", backend.ErrDamaged)
+		}
 		if err := walk(path); err != nil {
 			return nil, err
 		}
 	}
-	h, err = openHandle(path, &bbolt.Options{
+	return openHandle(path, &bbolt.Options{
 		Timeout:         lockWait,
 		FreelistType:    bbolt.FreelistMapType,
 		NoFreelistSync:  true,
@@ -169,12 +179,37 @@ func openFile(path string, readOnly bool) (h *handle, err error) {
 		MmapFlags:       mapFlags,
 		InitialMmapSize: mapped,
 	})
-	if err == nil && fresh {
-		if err := backend.SyncDir(filepath.Dir(path)); err != nil {
-			return nil, errors.Join(err, h.close())
+}
+
+// create makes an empty database, whole from the moment it has its name: an
+// empty file is always damage then.
+func create(path string) (err error) {
+	part, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+".new-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if gone := os.Remove(part.Name()); !errors.Is(gone, fs.ErrNotExist) {
+			err = errors.Join(err, gone)
+		}
+	}()
+	if err := part.Close(); err != nil {
+		return err
+	}
+	h, err := openHandle(part.Name(), &bbolt.Options{Timeout: lockWait, NoFreelistSync: true, FreelistType: bbolt.FreelistMapType})
+	if err != nil {
+		return err
+	}
+	if err := h.close(); err != nil {
+		return err
+	}
+	// A link does not replace what another opener made meanwhile.
+	if err := os.Link(part.Name(), path); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.Rename(part.Name(), path); err != nil {
+			return err
 		}
 	}
-	return h, err
+	return backend.SyncDir(filepath.Dir(path))
 }
 
 // openHandle is bbolt's Open with our sentinels.
@@ -251,6 +286,9 @@ type engine struct {
 // all buckets, so opening it writes nothing.
 func (e *engine) prepare() error {
 	e.inUse.Store(-1)
+	if err := e.recognize(); err != nil {
+		return err
+	}
 	if e.readOnly {
 		return nil
 	}
@@ -296,6 +334,34 @@ func countPages(db *bbolt.DB) error {
 		return err
 	}
 	return tx.Rollback()
+}
+
+// recognize answers ErrDamaged for a database that has buckets and not that
+// of the first space: it belongs to another program, or the name is damaged.
+func (e *engine) recognize() error {
+	var first []byte
+	for s := range e.buckets {
+		if e.spaces[s] {
+			first = e.buckets[s]
+			break
+		}
+	}
+	var others []string
+	err := e.current.Load().db.View(func(tx *bbolt.Tx) error {
+		if tx.Bucket(first) != nil {
+			return nil
+		}
+		return tx.ForEach(func(name []byte, _ *bbolt.Bucket) error {
+			if len(others) < mostFaults {
+				others = append(others, strconv.Quote(string(name)))
+			}
+			return nil
+		})
+	})
+	if err == nil && len(others) > 0 {
+		err = fmt.Errorf("no bucket %q beside %s, so it is another program's or damaged: %w", first, strings.Join(others, ", "), backend.ErrDamaged)
+	}
+	return err
 }
 
 // noteInUse reads the figures as of the commit before tx.

@@ -133,9 +133,11 @@ func TestReclaimShrinksTheFile(t *testing.T) {
 
 func TestRemovesCopyThatCrashLeft(t *testing.T) {
 	dir := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "db.reclaim"), []byte("half"), 0o600))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "db"), nil, 0o600))
 	e, err := bolt.Open(dir, backend.Options{})
+	require.NoError(t, err)
+	require.NoError(t, e.Close())
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "db.reclaim"), []byte("half"), 0o600))
+	e, err = bolt.Open(dir, backend.Options{})
 	require.NoError(t, err)
 	assert.NoFileExists(t, filepath.Join(dir, "db.reclaim"))
 	require.NoError(t, e.Close())
@@ -175,16 +177,28 @@ func TestRefusesDamage(t *testing.T) {
 			data := bytes.Clone(whole)
 			clear(data[meta*page : (meta+1)*page])
 			require.NoError(t, os.WriteFile(path, data, 0o600))
+			_, err := bolt.Open(path, backend.Options{})
+			require.ErrorIs(t, err, backend.ErrDamaged)
+			require.ErrorContains(t, err, "the newest commit may be lost")
 			e, err := bolt.Open(path, backend.Options{ReadOnly: true})
 			require.NoError(t, err, "meta %d", meta)
+			// The way that the error names.
+			var copied bytes.Buffer
+			require.NoError(t, e.(backend.Backuper).Backup(t.Context(), &copied))
+			require.NoError(t, e.Close())
+			e, err = bolt.Driver().Restore(t.Context(), t.TempDir(), &copied, backend.Options{})
+			require.NoError(t, err)
 			require.NoError(t, e.Close())
 		}
 	})
-	t.Run("empty, read-only", func(t *testing.T) {
+	t.Run("empty", func(t *testing.T) {
 		path := filepath.Join(t.TempDir(), "db")
 		require.NoError(t, os.WriteFile(path, nil, 0o600))
-		_, err := bolt.Open(path, backend.Options{ReadOnly: true})
-		require.ErrorIs(t, err, backend.ErrDamaged)
+		for _, readOnly := range []bool{true, false} {
+			_, err := bolt.Open(path, backend.Options{ReadOnly: readOnly})
+			require.ErrorIs(t, err, backend.ErrDamaged)
+			require.ErrorContains(t, err, "if nothing was ever stored in it, remove it")
+		}
 	})
 }
 

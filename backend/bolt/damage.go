@@ -1,7 +1,6 @@
 package bolt
 
 import (
-	"bytes"
 	"fmt"
 	"runtime/debug"
 
@@ -40,8 +39,8 @@ func broken(r any, doing, path string) error {
 	return fmt.Errorf("bolt: %s %s: %v: %w", doing, path, r, backend.ErrDamaged)
 }
 
-// walk visits every page in use through a handle of its own that reads only
-// what it is asked for.
+// walk checks every page in use under the lock of a reader, before bbolt looks
+// at any but the meta pages.
 func walk(path string) (err error) {
 	h, err := openHandle(path, &bbolt.Options{Timeout: lockWait, ReadOnly: true, MmapFlags: mapFlags})
 	if err != nil {
@@ -52,33 +51,5 @@ func walk(path string) (err error) {
 			err = closing
 		}
 	}()
-	defer watch(&err, "walk", path)()
-	tx, err := h.db.Begin(false)
-	if err != nil {
-		return err
-	}
-	defer tx.Rollback() // also behind a panic: Close waits for it
-	return tx.ForEach(walkBucket)
-}
-
-func walkBucket(name []byte, bucket *bbolt.Bucket) error {
-	var last []byte
-	cursor := bucket.Cursor()
-	for key, value := cursor.First(); key != nil; key, value = cursor.Next() {
-		if last != nil && bytes.Compare(last, key) >= 0 {
-			return fmt.Errorf("bucket %q: key %x after %x: %w", name, key, last, backend.ErrDamaged)
-		}
-		last = key
-		if value != nil {
-			continue
-		}
-		inner := bucket.Bucket(key)
-		if inner == nil {
-			continue
-		}
-		if err := walkBucket(key, inner); err != nil {
-			return err
-		}
-	}
-	return nil
+	return checkTree(path)
 }

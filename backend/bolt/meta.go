@@ -35,8 +35,12 @@ const (
 // meta is what open needs to know before it lets bbolt near the file.
 type meta struct {
 	pageSize  uint32
+	root      uint64
 	highWater uint64
 	tx        uint64
+	// broken: one of the two pages does not read. If it was the newer one,
+	// what it made durable is lost.
+	broken bool
 }
 
 // readMeta answers ErrDamaged for what is no bbolt file, or one that is
@@ -82,6 +86,15 @@ func findMeta(file *os.File) (meta, error) {
 	if want := int64(best.highWater) * int64(best.pageSize); info.Size() < want {
 		return meta{}, fmt.Errorf("the file has %d bytes of %d: %w", info.Size(), want, backend.ErrDamaged)
 	}
+	for _, at := range [2]int64{0, int64(best.pageSize)} {
+		n, err := file.ReadAt(buf[:], at)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return meta{}, err
+		}
+		if m, ok := decodeMeta(buf[:n]); !ok || m.pageSize != best.pageSize {
+			best.broken = true
+		}
+	}
 	return best, nil
 }
 
@@ -95,6 +108,6 @@ func decodeMeta(b []byte) (meta, bool) {
 	if le.Uint32(b[16:]) != metaMagic || le.Uint32(b[20:]) != metaVersion || le.Uint64(b[72:]) != sum.Sum64() {
 		return meta{}, false
 	}
-	m := meta{pageSize: le.Uint32(b[24:]), highWater: le.Uint64(b[56:]), tx: le.Uint64(b[64:])}
+	m := meta{pageSize: le.Uint32(b[24:]), root: le.Uint64(b[32:]), highWater: le.Uint64(b[56:]), tx: le.Uint64(b[64:])}
 	return m, m.pageSize >= minPage && m.pageSize <= maxPage && m.highWater < 1<<40
 }

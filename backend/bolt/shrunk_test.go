@@ -91,7 +91,10 @@ func TestTruncated_ThenClosedAndReplaced(t *testing.T) {
 		require.ErrorIs(t, err, backend.ErrDamaged)
 	}
 	require.NoError(t, e.Close())
+	_, err = bolt.Open(dir, backend.Options{})
+	require.ErrorIs(t, err, backend.ErrDamaged, "an empty file is a damaged one")
+	require.NoError(t, os.Remove(filepath.Join(dir, "db")))
 	e, err = bolt.Open(dir, backend.Options{})
-	require.NoError(t, err, "an empty file is a new one")
+	require.NoError(t, err)
 	require.NoError(t, e.Close())
 }
