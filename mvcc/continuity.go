@@ -83,17 +83,20 @@ func (h *keyHistory) follows(kr KeyRev, l life, compact int64) string {
 	return ""
 }
 
-// damaged adds to an error of damage whose data it is and what to do, and
-// makes ErrDamaged of the engine's own. Other errors pass.
+// damaged adds to an error of damage, or of a newer format, whose data it is
+// and what to do, and makes ErrDamaged of the engine's own. Other errors pass.
 func damaged(engine backend.Engine, err error) error {
-	own := errors.Is(err, ErrDamaged)
-	if !own && !errors.Is(err, backend.ErrDamaged) {
+	own, format := errors.Is(err, ErrDamaged), errors.Is(err, ErrFormat)
+	if !own && !format && !errors.Is(err, backend.ErrDamaged) {
 		return err
 	}
 	stats := engine.Stats()
 	where := stats.Version
 	if stats.Path != "" {
 		where += " at " + stats.Path
+	}
+	if format {
+		return fmt.Errorf("%w (%s; open it with the version that wrote it, or a later one)", err, where)
 	}
 	if !own {
 		err = fmt.Errorf("%w: %w", ErrDamaged, err)

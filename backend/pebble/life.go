@@ -111,6 +111,7 @@ func (e *engine) Close() error {
 	if err == nil {
 		close(e.committer.work)
 		close(e.retired)
+		e.settle()
 		err = e.closeDB()
 	} else {
 		err = errors.Join(err, e.giveUp())

@@ -183,9 +183,11 @@ func lockDir(fsys vfs.FS, dir string) (*pebble.Lock, error) {
 	}
 }
 
-// damage adds ErrDamaged to what pebble calls corruption.
+// damage adds ErrDamaged to what pebble calls corruption, and to what it finds
+// at open and does not call so: a table of another size than its manifest
+// says, which only the text tells, and files without a marker.
 func damage(err error) error {
-	if err != nil && pebble.IsCorruptionError(err) {
+	if err != nil && (pebble.IsCorruptionError(err) || errors.Is(err, pebble.ErrDBNotPristine) || strings.Contains(err.Error(), "object size mismatch")) {
 		return fmt.Errorf("%w: %w", backend.ErrDamaged, err)
 	}
 	return err
