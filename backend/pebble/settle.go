@@ -8,18 +8,21 @@ import "time"
 // nothing does. If that fails, or takes longer than the grace, the log stays
 // as it is and keeps everything.
 func (e *engine) settle() {
-	if e.readOnly || e.failure.err() != nil {
+	if e.readOnly {
 		return
 	}
-	flushed, err := e.db.AsyncFlush()
-	if err != nil {
-		return
-	}
-	timer := time.NewTimer(grace)
-	defer timer.Stop()
-	select {
-	case <-flushed:
-	case <-e.failure.failed:
-	case <-timer.C:
-	}
+	_ = e.call(func() error { // whose failure is the engine's and told by Close
+		flushed, err := e.db.AsyncFlush()
+		if err != nil {
+			return err
+		}
+		timer := time.NewTimer(grace)
+		defer timer.Stop()
+		select {
+		case <-flushed:
+		case <-e.failure.failed:
+		case <-timer.C:
+		}
+		return nil
+	})
 }
