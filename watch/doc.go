@@ -44,11 +44,28 @@
 // Events are shared between watches and frozen. What Recv returns is valid
 // until the next Recv, the events in it as long as they are referred to. A
 // stream that is not read makes its watches victims; it costs the others
-// nothing. Memory that a stream can hold: Config.OutboxBytes queued, as much
-// again in the hands of Recv, and at least one revision whatever its size;
-// control responses beside it: at most three for each watch made, one for each
-// refused, one answer to a request for progress, and periodic progress only
-// while fewer than Config.OutboxResponses entries are queued.
+// nothing but a share of the processor.
+//
+// # Memory
+//
+// What may be in memory at once, whatever consumers do; revision is what the
+// largest one weighs, its previous values included:
+//
+//	stream  2 x (2 x max(OutboxBytes, revision) + 1 MiB + revision): what is
+//	        queued, and as much in the hands of Recv. Events that were read
+//	        from history together stay together, so a queue may keep twice its
+//	        bytes alive, and the piece it took the first of.
+//	watch   about 350 bytes and its key, a range 480; under policy Latest and
+//	        behind, 24 bytes for each of up to 32,768 keys, 2,048 where many are
+//	shard   10 x (1 MiB + revision): pieces of history being read and kept for
+//	        those who come next, events being dispatched, previous values
+//
+// The store's recent log comes on top (mvcc.Config.RecentBytes). Control
+// responses have room beside the bound, 200 bytes each: at most three for each
+// watch made, one for each refused, one answer to a request for progress, and
+// periodic progress only while fewer than Config.OutboxResponses entries are
+// queued. So who makes watches for others and does not read must stop making
+// them.
 //
 // # Locks
 //

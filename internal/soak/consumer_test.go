@@ -27,7 +27,7 @@ const (
 )
 
 // mostWatches bounds the watches of one consumer.
-const mostWatches = 40
+const mostWatches = 25
 
 // probe is a key that nobody writes: a stream that watches it is never
 // without a watch when it asks for progress.

@@ -119,7 +119,7 @@ func (w *world) open(r *rand.Rand) {
 		w.compareHash()
 	}
 	w.hub, err = watch.NewHub(w.store, watch.Config{
-		OutboxResponses:  oneOf(r, 4, 16, 128),
+		OutboxResponses:  oneOf(r, 8, 16, 128),
 		OutboxBytes:      oneOf[int64](r, 4<<10, 64<<10, 1<<20),
 		MaxResponseBytes: oneOf(r, 1<<10, 64<<10, 1<<20),
 		ProgressInterval: 100 * time.Millisecond,
