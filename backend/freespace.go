@@ -1,9 +1,12 @@
 package backend
 
-import "fmt"
+import (
+	"fmt"
+	"io/fs"
+)
 
 // FreeSpacer is the ability to tell how much room is left, for engines that
-// keep files. It costs microseconds: cheap enough before every Apply.
+// keep files. It costs some microseconds, at most some hundred.
 type FreeSpacer interface {
 	FreeSpace() (FreeSpace, error)
 }
@@ -30,6 +33,11 @@ func VolumeFree(path string) (int64, error) {
 	}
 	return free, nil
 }
+
+// DiskBytes is what a file takes on the volume: more than its length where it
+// was lengthened ahead, less where it has holes. Its length if the system does
+// not tell.
+func DiskBytes(info fs.FileInfo) int64 { return diskBytes(info) }
 
 // RoomToOpen answers ErrNoSpace if the volume of path has less than need
 // bytes left: for engines whose library, as it opens, does not survive a full

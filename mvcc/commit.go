@@ -33,14 +33,14 @@ func (s *Store) write(ctx context.Context, fn func(t *txn) error) (rev int64, er
 	st, err := s.stage(ctx, fn, false)
 	for err == errNoRoom || err == errMeasure {
 		if err == errMeasure {
-			s.measure(shortAge)
+			s.measure(freshAge)
 			st, err = s.stage(ctx, fn, true)
 		} else if err = s.room.wait(ctx, s.hasRoom); err == nil {
 			st, err = s.stage(ctx, fn, false)
 		}
 	}
-	if errors.Is(err, ErrNoSpace) {
-		s.refused()
+	if err != nil {
+		s.refused(err)
 	}
 	if st.leads {
 		if ctx.Done() == nil {

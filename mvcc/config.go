@@ -46,12 +46,13 @@ type Config struct {
 	MaxRecordBytes int
 	// MinFreeBytes is the room that puts leave on the volume: with less they
 	// answer ErrNoSpace, because engines hang, exit or lose data on a full
-	// disk. Deletes go on down to three quarters of it, compaction down to
-	// half; what was acknowledged before is written in any case, and reads and
-	// watches go on. 0 means twice what the engine may need for itself, its
-	// backend.FreeSpace.Floor: so half of it is the engine's, for memtables
-	// and compactions. Negative turns this off. Not used if the engine keeps
-	// no files or the system does not tell the room. Puts go on within 10 ms
+	// disk. Deletes go on down to five sixths of it, compaction down to two
+	// thirds; what was acknowledged before is written in any case, and reads
+	// and watches go on. 0 means one and a half times what the engine may need
+	// for itself, its backend.FreeSpace.Floor: so two thirds are the engine's,
+	// for memtables and its compactions. Negative turns this off. Not used if
+	// the engine keeps no files or the system does not tell the room. What is
+	// staged and not written yet counts three times. Puts go on within 10 ms
 	// of a sixteenth more than MinFreeBytes being free.
 	MinFreeBytes int64
 	// QuotaBytes bounds what the data take, history included, as the engine

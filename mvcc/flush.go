@@ -63,7 +63,8 @@ func (s *Store) roomLocked() bool {
 	if !s.relaxed() || s.next > maxRevision { // there waiting would not end
 		return true
 	}
-	if s.next >= s.ceiling || s.tail.pending() >= s.cfg.PendingBytes {
+	pending := s.tail.pending()
+	if s.next >= s.ceiling || pending >= s.cfg.PendingBytes || s.pendingFillsLocked(pending) {
 		poke(s.background.dirty)
 		poke(s.background.early)
 		return false

@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"sync"
@@ -22,8 +23,7 @@ type headroom struct {
 	// last is what writers go by; nil while off.
 	last atomic.Pointer[measurement]
 
-	mu    sync.Mutex // one measurement at a time; after applyMu, before tail.mu
-	short bool       // puts are refused until there is an edge of room
+	mu sync.Mutex // one measurement at a time; after applyMu, before tail.mu
 }
 
 // measurement is the room of a moment, and what follows from it.
@@ -36,8 +36,11 @@ type measurement struct {
 	// What the store may have staged since it was made, as tail.total, with
 	// the next put or delete included.
 	puts, deletes int64
-	compact       bool // history may be deleted
-	byQuota       bool // the quota is nearer than the floor
+	applied       int64 // what of tail.total was applied before
+	compact       bool  // history may be deleted
+	byQuota       bool  // the quota is nearer than the floor
+	short         bool  // a put was refused, and there is no edge of room yet
+	wanted        int64 // while short: weight of the largest put refused
 }
 
 const (
@@ -47,22 +50,33 @@ const (
 	// shortAge is that of those who would be refused: how soon freed space is
 	// noticed.
 	shortAge = 10 * time.Millisecond
+	// freshAge: not even what was applied meanwhile makes it be done again.
+	freshAge = time.Millisecond
 	// noRoomPause is how long those who cannot be refused any more wait until
 	// they look again.
 	noRoomPause = 100 * time.Millisecond
 	// applyRoom is beyond the bytes of a batch what an Apply finds, or waits.
 	applyRoom = 64 << 10
+	// near is how close to a bound whoever stages measures anew, and in
+	// Relaxed waits for what is pending instead of being refused for it.
+	near = 1 << 20
 	// edge: 1/edge of the floor or quota has to be free beyond it for puts to
 	// go on, so that a store at the bound does not go back and forth.
 	edge = 16
 )
 
-// The marks, in shares of the floor. By default the floor is twice what the
-// engine may need for itself, so nothing the store does on purpose touches
-// that: what is below compactShare is for what was acknowledged before, for
-// the marks and the end, and for the engine's own work.
-func deleteShare(floor int64) int64  { return floor - floor/4 }
-func compactShare(floor int64) int64 { return floor / 2 }
+// pendingShare: a byte that is staged takes up to so many of the room: once
+// in the engine's log and once in its tables, or in pages that are not full;
+// and an engine whose floor grows with its memtables keeps one more for it.
+const pendingShare = 3
+
+// The marks. Beyond what the engine may need for itself, half as much is for
+// deletes and for the deletes of compactions; nothing the store does on
+// purpose goes below the engine's part, but what was acknowledged before, the
+// marks of compactions and the end.
+func putFloor(engineFloor int64) int64 { return engineFloor + engineFloor/2 }
+func deleteMark(floor int64) int64     { return floor - floor/6 }
+func compactMark(floor int64) int64    { return floor - floor/3 }
 
 // initHeadroom finds out whether there is anything to watch.
 func (s *Store) initHeadroom() {
@@ -81,11 +95,16 @@ func (s *Store) measure(age time.Duration) *measurement {
 	// First: what is applied from here on counts twice, not never.
 	applied := s.tail.appliedWeight()
 	m := s.look()
-	m.settle(applied, h.short)
-	if short := m.puts <= applied; short != h.short {
-		h.short = short
-		m.settle(applied, short)
-		s.logHeadroom(m, short)
+	m.applied = applied
+	before := h.last.Load()
+	if before != nil && before.short {
+		m.short, m.wanted = true, before.wanted
+	}
+	m.settle()
+	if short := m.puts <= s.tail.totalWeight()+m.wanted; short != m.short {
+		m.short = short
+		m.settle()
+		s.logHeadroom(m)
 	}
 	h.last.Store(m)
 	return m
@@ -98,7 +117,7 @@ func (s *Store) look() *measurement {
 		space, err := engine.FreeSpace()
 		if err == nil {
 			m.free = space.Bytes
-			m.floor = 2 * space.Floor
+			m.floor = putFloor(space.Floor)
 		}
 		if s.cfg.MinFreeBytes > 0 {
 			m.floor = s.cfg.MinFreeBytes
@@ -114,26 +133,29 @@ func (s *Store) look() *measurement {
 	return m
 }
 
-// settle sets what follows; applied is what of tail.total the figures hold
-// already.
-func (m *measurement) settle(applied int64, short bool) {
+// settle sets what follows.
+func (m *measurement) settle() {
+	applied := m.applied
 	m.puts, m.deletes, m.compact = math.MaxInt64, math.MaxInt64, true
 	if m.free >= 0 {
-		m.puts = applied + m.free - m.floor
-		m.deletes = applied + m.free - deleteShare(m.floor)
-		m.compact = m.free >= compactShare(m.floor)
+		m.puts = applied + (m.free-m.floor)/pendingShare
+		m.deletes = applied + (m.free-deleteMark(m.floor))/pendingShare
+		m.compact = m.free >= compactMark(m.floor)
 	}
 	if m.quota > 0 {
 		m.byQuota = applied+m.quota-m.used < m.puts
 		m.puts = min(m.puts, applied+m.quota-m.used)
 	}
-	if short && (m.free >= 0 && m.free < m.floor+m.floor/edge || m.quota > 0 && m.used > m.quota-m.quota/edge) {
-		m.puts = -1
+	if m.short && m.free >= 0 {
+		m.puts = min(m.puts, applied+(m.free-m.floor-m.floor/edge)/pendingShare)
+	}
+	if m.short && m.quota > 0 {
+		m.puts = min(m.puts, applied+m.quota-m.quota/edge-m.used)
 	}
 }
 
-func (s *Store) logHeadroom(m *measurement, short bool) {
-	if short {
+func (s *Store) logHeadroom(m *measurement) {
+	if m.short {
 		s.cfg.Logger.Warn("no space: puts are refused, deletes and compaction go on", "reason", m.reason())
 		return
 	}
@@ -148,22 +170,39 @@ func (m *measurement) reason() string {
 	return fmt.Sprintf("%.1f MiB are left on the volume, puts leave %.1f MiB (Config.MinFreeBytes); free space there, or delete and compact", mebibytes(m.free), mebibytes(m.floor))
 }
 
-func (m *measurement) err() error { return fmt.Errorf("%w: %s", ErrNoSpace, m.reason()) }
+// noSpaceError is ErrNoSpace with its reason.
+type noSpaceError struct {
+	reason string
+	weight int64 // of what was refused
+}
+
+func (e *noSpaceError) Error() string { return ErrNoSpace.Error() + ": " + e.reason }
+func (e *noSpaceError) Unwrap() error { return ErrNoSpace }
+
+func (m *measurement) err(weight int64) error { return &noSpaceError{m.reason(), weight} }
 
 func mebibytes(n int64) float64 { return float64(n) / (1 << 20) }
 
-// refused notes that a put found too little room.
-func (s *Store) refused() {
+// refused notes if err is ErrNoSpace: that is over when such a write, of one
+// record at most, finds room.
+func (s *Store) refused(err error) {
+	var full *noSpaceError
+	if !errors.As(err, &full) {
+		return
+	}
+	wanted := min(full.weight, int64(s.limits.record))
 	h := &s.headroom
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	m := *h.last.Load()
-	if h.short {
+	if m.short && m.wanted >= wanted {
 		return
 	}
-	h.short = true
-	m.puts = -1
-	s.logHeadroom(&m, true)
+	began := !m.short
+	m.short, m.wanted = true, max(m.wanted, wanted)
+	if began {
+		s.logHeadroom(&m)
+	}
 	h.last.Store(&m)
 }
 
@@ -178,10 +217,17 @@ func (s *Store) mustMeasureLocked() bool {
 	if m == nil {
 		return true
 	}
-	if s.tail.total >= m.puts {
-		return time.Since(m.at) > shortAge
+	if m.short || s.tail.total >= m.puts-near {
+		return time.Since(m.at) > shortAge || m.applied != s.tail.appliedWeight() && time.Since(m.at) > freshAge
 	}
 	return s.applied.Load() == s.next-1 && time.Since(m.at) > headroomAge
+}
+
+// pendingFillsLocked reports whether it is what is pending that leaves no
+// room: then a writer waits until it is written. Needs writer.
+func (s *Store) pendingFillsLocked(pending int64) bool {
+	m := s.headroom.last.Load()
+	return m != nil && pending > 0 && s.tail.total >= m.puts-near && s.tail.total-pending < m.puts
 }
 
 // roomFor answers ErrNoSpace if an event of the weight finds no room behind
@@ -196,7 +242,7 @@ func (t *txn) roomFor(e EventType, weight int64) error {
 		limit = m.deletes
 	}
 	if t.s.tail.total+t.weight+weight > limit {
-		return m.err()
+		return m.err(t.weight + weight)
 	}
 	return nil
 }
@@ -208,7 +254,7 @@ func (s *Store) roomToCompact() error {
 		return nil
 	}
 	if m := s.measure(shortAge); !m.compact {
-		return fmt.Errorf("%w; compaction begins with %.1f MiB", m.err(), mebibytes(compactShare(m.floor)))
+		return fmt.Errorf("%w; compaction begins with %.1f MiB", m.err(0), mebibytes(compactMark(m.floor)))
 	}
 	return nil
 }
@@ -232,7 +278,7 @@ func (s *Store) awaitRoomLocked(bytes int64) error {
 	}
 	for m := s.measure(headroomAge); m.free >= 0 && m.free < bytes+applyRoom; m = s.measure(shortAge) {
 		if s.background.ctx == nil || !pause(s.background.ctx, noRoomPause) {
-			return m.err()
+			return m.err(0)
 		}
 	}
 	return nil
@@ -261,7 +307,7 @@ func (s *Store) headroomStats(st *Stats) {
 		m = s.measure(headroomAge)
 	}
 	st.FreeBytes, st.FloorBytes = m.free, m.floor
-	if m.puts < 0 || m.free >= 0 && m.free < m.floor {
+	if m.short {
 		st.NoSpace = m.reason()
 	}
 }

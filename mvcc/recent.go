@@ -111,6 +111,12 @@ func (t *tail) appliedWeight() int64 {
 	return t.applyWt
 }
 
+func (t *tail) totalWeight() int64 {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.total
+}
+
 // events returns the events of rev, nil if it is not held.
 func (t *tail) events(rev int64) []Event {
 	t.mu.Lock()

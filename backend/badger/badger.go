@@ -373,9 +373,9 @@ func dirBytes(dir string) (n, logs int64, err error) {
 		if err != nil {
 			return 0, 0, err
 		}
-		n += onDisk(info)
+		n += backend.DiskBytes(info)
 		if strings.HasSuffix(entry.Name(), ".mem") {
-			logs += onDisk(info)
+			logs += backend.DiskBytes(info)
 		}
 	}
 	return n, logs, nil

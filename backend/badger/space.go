@@ -65,7 +65,7 @@ func roomToOpen(opts badger.Options) error {
 		if err != nil {
 			return err
 		}
-		need += onDisk(info)
+		need += backend.DiskBytes(info)
 	}
 	tables, bytes, err := firstLevel(opts.Dir)
 	if err != nil {

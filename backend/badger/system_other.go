@@ -2,10 +2,7 @@
 
 package badger
 
-import (
-	"io/fs"
-	"os"
-)
+import "os"
 
 // withDirLock cannot lock a directory here. Without the lock nothing may be
 // removed, so fn does not run.
@@ -14,5 +11,3 @@ func withDirLock(path string, exclusive bool, fn func() error) error { return ni
 // isLockHeld: badger opens its lock file alone here, and what fails then is
 // that file.
 func isLockHeld(err error) bool { return os.IsPermission(err) || os.IsExist(err) }
-
-func onDisk(info fs.FileInfo) int64 { return info.Size() }

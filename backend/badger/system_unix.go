@@ -5,17 +5,12 @@ package badger
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/watchkv/watchkv/backend"
 )
-
-// blockUnit is the unit of st_blocks.
-const blockUnit = 512
 
 // withDirLock runs fn under the lock that badger itself takes.
 func withDirLock(path string, exclusive bool, fn func() error) (err error) {
@@ -39,10 +34,3 @@ func withDirLock(path string, exclusive bool, fn func() error) (err error) {
 }
 
 func isLockHeld(err error) bool { return errors.Is(err, unix.EWOULDBLOCK) }
-
-func onDisk(info fs.FileInfo) int64 {
-	if stat, ok := info.Sys().(*syscall.Stat_t); ok {
-		return int64(stat.Blocks) * blockUnit
-	}
-	return info.Size()
-}

@@ -269,8 +269,8 @@ type engine struct {
 	views atomic.Int64
 	inUse atomic.Int64 // bytes in pages that hold data, -1 unknown
 	size  atomic.Int64 // bytes the file has at least
-	// reusable is the bytes in pages that the next commit may write to.
-	reusable atomic.Int64
+	// taken is the bytes in pages that the next commit may not write to.
+	taken atomic.Int64
 
 	// current is replaced by Reclaim alone, under mu.
 	current atomic.Pointer[handle]
@@ -370,7 +370,7 @@ func (e *engine) noteInUse(tx *bbolt.Tx) {
 	page := int64(tx.DB().Info().PageSize)
 	e.size.Store(tx.Size())
 	e.inUse.Store(tx.Size() - int64(stats.FreePageN+stats.PendingPageN)*page)
-	e.reusable.Store(int64(stats.FreePageN) * page)
+	e.taken.Store(tx.Size() - int64(stats.FreePageN)*page)
 }
 
 // Apply runs one transaction. Values are handed to bbolt as they are: they

@@ -2,6 +2,7 @@ package bolt
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 
 	"github.com/watchkv/watchkv/backend"
@@ -13,9 +14,8 @@ import (
 // over the file, with the branches above them.
 const floor = 32 << 20
 
-// FreeSpace counts the pages of the free list as room: their blocks are the
-// file's already. What the file was lengthened by beyond its last page is a
-// hole and is not counted.
+// FreeSpace adds what the file has of the volume and can be written anew:
+// free pages, and what some systems give a hole once it is mapped.
 func (e *engine) FreeSpace() (backend.FreeSpace, error) {
 	if err := e.gate.Enter(); err != nil {
 		return backend.FreeSpace{}, fmt.Errorf("bolt: free space: %w", err)
@@ -25,8 +25,12 @@ func (e *engine) FreeSpace() (backend.FreeSpace, error) {
 	if err != nil {
 		return backend.FreeSpace{}, fmt.Errorf("bolt: %w", err)
 	}
-	if free >= 0 {
-		free += e.reusable.Load()
+	info, err := os.Stat(e.file)
+	if err != nil {
+		return backend.FreeSpace{}, fmt.Errorf("bolt: free space: %w", err)
+	}
+	if free >= 0 && !e.readOnly {
+		free += max(backend.DiskBytes(info)-e.taken.Load(), 0)
 	}
 	return backend.FreeSpace{Bytes: free, Floor: floor}, nil
 }
