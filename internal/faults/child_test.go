@@ -18,7 +18,7 @@ import (
 
 // patience is how long a test waits for what must come by itself before it
 // calls that a hang.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // child is a process that a test started: the test binary itself in a role,
 // perhaps under a tool such as a tracer.
