@@ -29,7 +29,7 @@ var faultsOf = flag.Int("pebble.faults", 6, "how many places of each kind of fau
 
 // patience is far beyond what any call may take: a call that takes longer
 // hangs.
-const patience = 8 * time.Second
+const patience = time.Minute
 
 var errDisk = errors.New("the disk said no")
 

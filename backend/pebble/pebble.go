@@ -45,7 +45,8 @@
 //
 //	committer  each engine; commits for Apply; ends in Close
 //	retired    each engine; closes snapshots; ends in Close
-//	calls      one for each Stats, Backup, Verify, Reclaim at work
+//	measure    one at a time, for Stats; ends when pebble has answered
+//	calls      one for each Backup, Verify, Reclaim at work, and measure
 package pebble
 
 import (
@@ -55,6 +56,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/bloom"
@@ -143,6 +145,8 @@ func (e *engine) openLocked(o backend.Options) error {
 	if err := e.openDB(o); err != nil {
 		return err
 	}
+	e.disk.Store(-1)
+	e.inUse.Store(-1)
 	e.committer = newCommitter(e.db, e.failure)
 	go e.runRetired()
 	return nil
@@ -212,6 +216,9 @@ type engine struct {
 	retired    chan *pebble.Snapshot // views send, Close closes; runRetired receives
 	retiredAll chan struct{}         // closed when that has ended
 
+	measuring   atomic.Bool
+	disk, inUse atomic.Int64 // as last measured; -1 before
+
 	probe      sync.Once // sets unreadable, once stuck
 	unreadable error
 	abilities
@@ -269,7 +276,6 @@ func fill(batch *pebble.Batch, ops []backend.Op) error {
 
 func (e *engine) Stats() backend.Stats {
 	stats := backend.Stats{
-		DiskBytes: -1, InUseBytes: -1,
 		OpenViews:     int(e.views.Load()),
 		MaxBatchBytes: maxBatchBytes,
 		CacheBytes:    e.cacheBytes,
@@ -277,15 +283,41 @@ func (e *engine) Stats() backend.Stats {
 		Path:          e.dir,
 		Version:       e.version,
 	}
-	if e.gate.Enter() != nil {
-		return stats
-	}
-	defer e.gate.Leave()
-	var m *pebble.Metrics
-	if e.call(func() error { m = e.db.Metrics(); return nil }) != nil {
-		return stats
-	}
-	stats.DiskBytes = int64(m.DiskSpaceUsage())
-	stats.InUseBytes = int64(m.WAL.PhysicalSize + m.Table.Local.LiveSize + m.BlobFiles.Local.LiveSize)
+	e.measure()
+	stats.DiskBytes, stats.InUseBytes = e.disk.Load(), e.inUse.Load()
 	return stats
+}
+
+// measurePatience is how long Stats waits for new figures: pebble gives none
+// while it writes to the manifest, and a disk may take its time for that.
+const measurePatience = 50 * time.Millisecond
+
+// measure renews the figures, or leaves that to a goroutine that Close waits
+// for. One measures at a time.
+func (e *engine) measure() {
+	if e.gate.Enter() != nil {
+		return
+	}
+	if !e.measuring.CompareAndSwap(false, true) {
+		e.gate.Leave()
+		return
+	}
+	done := make(chan struct{})
+	go func() {
+		defer e.gate.Leave()
+		defer e.measuring.Store(false)
+		defer close(done)
+		_ = e.call(func() error { // fails only with the engine
+			m := e.db.Metrics()
+			e.disk.Store(int64(m.DiskSpaceUsage()))
+			e.inUse.Store(int64(m.WAL.PhysicalSize + m.Table.Local.LiveSize + m.BlobFiles.Local.LiveSize))
+			return nil
+		})
+	}()
+	timer := time.NewTimer(measurePatience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+	}
 }
