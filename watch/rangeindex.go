@@ -9,12 +9,16 @@ import "github.com/watchkv/watchkv/internal/interval"
 // number. Not safe for concurrent use.
 type rangeIndex[V any] struct {
 	keys     map[string]V
+	mostKeys int              // since keys was made
 	prefixes []prefixTable[V] // ascending by length, none empty
 	ranges   interval.Tree[*V]
 
 	hits    []V      // what collect gathers
 	collect func(*V) // made once, so that a look-up allocates nothing
 }
+
+// keptKeys is the largest table of single keys that is kept once it is empty.
+const keptKeys = 1024
 
 // prefixTable holds the ranges that are prefixes of one length. Length 0 is
 // the whole keyspace.
@@ -54,6 +58,7 @@ func (x *rangeIndex[V]) set(r keyRange, v V) {
 			x.keys = map[string]V{}
 		}
 		x.keys[r.lo] = v
+		x.mostKeys = max(x.mostKeys, len(x.keys))
 	case prefix:
 		x.prefixTable(len(r.lo)).values[r.lo] = v
 	default:
@@ -87,6 +92,9 @@ func (x *rangeIndex[V]) delete(r keyRange) {
 	switch r.shape {
 	case single:
 		delete(x.keys, r.lo)
+		if len(x.keys) == 0 && x.mostKeys > keptKeys { // a table never shrinks by itself
+			x.keys, x.mostKeys = nil, 0
+		}
 	case prefix:
 		for i := range x.prefixes {
 			if x.prefixes[i].length != len(r.lo) {
