@@ -268,4 +268,21 @@ func TestCommit_LargeRevisionInParts(t *testing.T) {
 		require.EqualValues(t, 2, s.Rev())
 		require.Equal(t, []string{"a=1@2"}, all(t, s, 0))
 	})
+	// R1: its number is inside the gap, where a watch from before goes on.
+	t.Run("read-only open of Relaxed", func(t *testing.T) {
+		faulty := backendtest.NewFaulty(memEngine(t))
+		s := openOn(t, &slowEngine{Engine: faulty, maxOps: metaOps + 3}, Config{Durability: Relaxed(hour)})
+		put(t, s, "a", "1")
+		flushed(t, s)
+		faulty.Inject(backendtest.Fault{Call: backendtest.CallApply, N: 3, Err: errDisk})
+		require.NoError(t, write(s))
+		require.ErrorIs(t, s.flush(s.Rev()), ErrFailed)
+		s = openOn(t, faulty, Config{ReadOnly: true})
+		require.Greater(t, s.Rev(), int64(3))
+		require.Equal(t, []string{"a=1@2"}, all(t, s, 0))
+		require.Equal(t, []string{"put a=1@2"}, history(t, s, 1))
+		report, err := s.Verify(ctx)
+		require.NoError(t, err)
+		require.EqualValues(t, 1, report.Records)
+	})
 }

@@ -6,8 +6,6 @@ import (
 	"hash/crc32"
 	"runtime"
 	"slices"
-
-	"github.com/watchkv/watchkv/backend"
 )
 
 // HashKV hashes the history up to rev, 0 for the current revision, as etcd
@@ -114,7 +112,7 @@ func (s *Store) hashChunk(ctx context.Context, h *historyHash, from []byte, rev 
 	defer view.Close()
 	n := 0
 	var bad error
-	err = view.Scan(backend.SpaceKey, from, firstKeyOf(rev+1), func(key, value []byte) bool {
+	err = s.scanRecords(view, from, firstKeyOf(rev+1), func(key, value []byte) bool {
 		if n++; n > hashChunkLen {
 			next, more = append([]byte(nil), key...), true
 			return false

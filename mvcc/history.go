@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"runtime"
 	"time"
-
-	"github.com/watchkv/watchkv/backend"
 )
 
 const (
@@ -48,7 +46,7 @@ func (s *Store) History(ctx context.Context, q HistoryQuery) (Chunk, error) {
 		r.chunk.Events = make([]Event, 0, n)
 	}
 	start := time.Now()
-	err = view.Scan(backend.SpaceKey, firstKeyOf(q.From), firstKeyOf(last+1), r.visit)
+	err = s.scanRecords(view, firstKeyOf(q.From), firstKeyOf(last+1), r.visit)
 	if err == nil {
 		err = r.err
 	}

@@ -1,6 +1,10 @@
 package mvcc
 
-import "github.com/watchkv/watchkv/backend"
+import (
+	"bytes"
+
+	"github.com/watchkv/watchkv/backend"
+)
 
 // applyPartsLocked writes a revision that no batch of the engine can hold, in
 // parts. The first part carries an intent naming the revision, the last one
@@ -75,4 +79,19 @@ func (s *Store) removeParts(rev int64, limit int) error {
 			return nil
 		}
 	}
+}
+
+// scanRecords is the view's Scan of the records, without those of a revision
+// that never was: parts of it are there, and the store may not remove them.
+func (s *Store) scanRecords(view backend.View, lo, hi []byte, visit func(key, value []byte) bool) error {
+	if s.partial == 0 {
+		return view.Scan(backend.SpaceKey, lo, hi, visit)
+	}
+	first, end := firstKeyOf(s.partial), firstKeyOf(s.partial+1)
+	return view.Scan(backend.SpaceKey, lo, hi, func(key, value []byte) bool {
+		if bytes.Compare(first, key) <= 0 && bytes.Compare(key, end) < 0 {
+			return true
+		}
+		return visit(key, value)
+	})
 }

@@ -45,7 +45,9 @@ func open(engine backend.Engine, cfg Config, tuning tuning) (*Store, error) {
 		return nil, fmt.Errorf("opening the store: %w", damaged(engine, err))
 	}
 	s.initHeadroom()
-	if meta.intent != 0 && s.readOnly == "" {
+	if s.readOnly != "" {
+		s.partial = meta.intent
+	} else if meta.intent != 0 {
 		if err := s.removeParts(meta.intent, s.deleteLimit()); err != nil {
 			return nil, fmt.Errorf("removing the parts of revision %d: %w", meta.intent, err)
 		}
@@ -196,16 +198,14 @@ const (
 )
 
 // rebuild fills the index from one scan of the history, which runs on its own
-// goroutine, one chunk or more ahead. Records of the revision that the intent
-// names are left out: they are an incomplete one's that a read-only open
-// cannot remove. It returns what the scan has seen.
+// goroutine, one chunk or more ahead. It returns what the scan has seen.
 func (s *Store) rebuild(meta metaState) (*continuity, error) {
 	chunks := make(chan *restoreChunk, restoreAhead) // sent and closed by the scan
 	scanned := make(chan error, 1)                   // one send by the scan
 	seen := &continuity{compact: meta.compact(), gaps: meta.gaps}
 	go func() {
 		defer close(chunks)
-		scanned <- s.scanHistory(meta.intent, seen, chunks)
+		scanned <- s.scanHistory(seen, chunks)
 	}()
 	var bad error
 	for c := range chunks {
@@ -239,7 +239,7 @@ func (x *index) restore(key string, r *restored, compact int64) error {
 	return nil
 }
 
-func (s *Store) scanHistory(skip int64, seen *continuity, chunks chan<- *restoreChunk) error {
+func (s *Store) scanHistory(seen *continuity, chunks chan<- *restoreChunk) error {
 	view, err := s.engine.View()
 	if err != nil {
 		return err
@@ -247,14 +247,11 @@ func (s *Store) scanHistory(skip int64, seen *continuity, chunks chan<- *restore
 	defer view.Close()
 	c := new(restoreChunk)
 	var bad error
-	err = view.Scan(backend.SpaceKey, nil, nil, func(key, value []byte) bool {
+	err = s.scanRecords(view, nil, nil, func(key, value []byte) bool {
 		var r restored
 		var name []byte
 		if r, name, bad = restoreRecord(key, value); bad != nil {
 			return false
-		}
-		if skip != 0 && r.kr.Main == skip {
-			return true
 		}
 		if bad = seen.add(r.kr); bad != nil {
 			bad = fmt.Errorf("space key: %w", bad)

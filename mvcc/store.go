@@ -17,6 +17,7 @@ type Store struct {
 	tuning   tuning
 	limits   limits
 	readOnly string // why writes are refused; empty: they are not
+	partial  int64  // a revision of which parts are on disk, which a read-only open cannot remove; 0: none
 
 	visible    atomic.Int64 // last revision readers see
 	compactRev atomic.Int64

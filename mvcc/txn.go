@@ -3,6 +3,7 @@ package mvcc
 import (
 	"context"
 	"fmt"
+	"slices"
 )
 
 // txn is a transaction while it stages. Its changes go straight into the
@@ -146,6 +147,8 @@ func (t *txn) deleteRange(key, end []byte) (int64, error) {
 	if err := t.roomFor(EventDelete, weight); err != nil {
 		return 0, err
 	}
+	t.undo = slices.Grow(t.undo, len(doomed))
+	t.events = slices.Grow(t.events, len(doomed))
 	for rest := doomed; len(rest) > 0; {
 		chunk := rest[:min(len(rest), walkChunk)]
 		rest = rest[len(chunk):]

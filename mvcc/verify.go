@@ -170,7 +170,7 @@ func (v *verifier) chunk(ctx context.Context, from []byte) (next []byte, more bo
 	records := make([]restored, 0, verifyChunkLen)
 	var names []byte
 	var bad error
-	err = view.Scan(backend.SpaceKey, from, firstKeyOf(v.report.Rev+1), func(key, value []byte) bool {
+	err = v.s.scanRecords(view, from, firstKeyOf(v.report.Rev+1), func(key, value []byte) bool {
 		if len(records) == verifyChunkLen {
 			next, more = append([]byte(nil), key...), true
 			return false
