@@ -8,19 +8,21 @@ import (
 	"path/filepath"
 	"strings"
 
-	"github.com/cockroachdb/pebble/v2"
-
 	"github.com/watchkv/watchkv/backend"
 )
 
 // floor is what pebble may write by itself: the memtables that wait for their
 // flush, all at once. Behind a flush that finds no room writers stall, and a
 // write to the log that finds none fails the engine; a compaction that finds
-// none is tried again. The logs themselves are lengthened ahead, up to five of
-// 35 MiB, and used again: that room counts as free.
+// none is tried again.
 const floor = stopWritesAt * memTableBytes
 
-// FreeSpace adds what the logs have taken of the volume and do not use yet.
+// logsAhead is what the logs take in the end: pebble lengthens each by a
+// memtable and a tenth before it writes there, and uses so many again.
+const logsAhead = (stopWritesAt + 1) * (memTableBytes + memTableBytes/10)
+
+// FreeSpace is the room on the volume. The floor has what the logs have still
+// to take of it added, so it falls as they do.
 func (e *engine) FreeSpace() (backend.FreeSpace, error) {
 	if err := e.gate.Enter(); err != nil {
 		return backend.FreeSpace{}, fmt.Errorf("pebble: free space: %w", err)
@@ -30,18 +32,11 @@ func (e *engine) FreeSpace() (backend.FreeSpace, error) {
 	if err != nil {
 		return backend.FreeSpace{}, fmt.Errorf("pebble: %w", err)
 	}
-	if free >= 0 {
-		taken, err := logBytes(e.dir)
-		if err != nil {
-			return backend.FreeSpace{}, fmt.Errorf("pebble: free space: %w", err)
-		}
-		var m *pebble.Metrics
-		if err := e.call(func() error { m = e.db.Metrics(); return nil }); err != nil {
-			return backend.FreeSpace{}, fmt.Errorf("pebble: free space: %w", err)
-		}
-		free += max(taken-int64(m.WAL.Size), 0)
+	taken, err := logBytes(e.dir)
+	if err != nil {
+		return backend.FreeSpace{}, fmt.Errorf("pebble: free space: %w", err)
 	}
-	return backend.FreeSpace{Bytes: free, Floor: floor}, nil
+	return backend.FreeSpace{Bytes: free, Floor: floor + max(logsAhead-taken, 0)}, nil
 }
 
 // logBytes is what the logs take on the volume.
