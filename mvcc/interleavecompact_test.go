@@ -3,6 +3,7 @@ package mvcc
 import (
 	"errors"
 	"fmt"
+	"runtime"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -332,4 +333,36 @@ func TestInterleave_UndoAndCompaction(t *testing.T) {
 	kv, _, err = s.Get([]byte("gone"), 0)
 	require.NoError(t, err)
 	require.EqualValues(t, 1, kv.Version)
+}
+
+// P2: a compaction that trims the index while previous values are looked up in
+// it makes them missing, and counted, not absent.
+func TestInterleave_PreviousAndTrimming(t *testing.T) {
+	s := openMem(t, Config{})
+	put(t, s, "a", "1")
+	put(t, s, "a", "2")
+	put(t, s, "b", "1") // revision 4
+	commits, _, ok := s.Recent(nil, 3, 1)
+	require.True(t, ok)
+	type answer struct {
+		prev    []*KeyValue
+		missing int
+		err     error
+	}
+	answers := make(chan answer, 1)
+	began := make(chan struct{})
+	s.mu.Lock() // the look-up stands before the index
+	go func() {
+		close(began)
+		prev, missing, err := s.Previous(ctx, nil, []*Event{&commits[0].Events[0]})
+		answers <- answer{prev, missing, err}
+	}()
+	<-began
+	for range 1000 {
+		runtime.Gosched() // most often it has seen the old compact revision by then
+	}
+	s.compacted(4)
+	s.index.revisions -= int64(s.index.byKey["a"].compact(4))
+	s.mu.Unlock()
+	require.Equal(t, answer{[]*KeyValue{nil}, 1, nil}, <-answers)
 }

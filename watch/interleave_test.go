@@ -4,11 +4,9 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"flag"
 	"fmt"
 	"slices"
 	"strings"
-	"testing"
 
 	"github.com/stretchr/testify/require"
 
@@ -28,10 +26,17 @@ type boundaries struct {
 	at      int // the boundary at which act runs, once
 	act     func()
 	lastHit string // which call that was
+
+	versions int // calls of VersionAt
 }
 
-// stepEvents is how many events one call brings at most.
-const stepEvents = 30
+const (
+	// stepEvents is how many events one call brings at most.
+	stepEvents = 30
+	// someVersions is how many calls of VersionAt, which come in rows, make
+	// one that counts.
+	someVersions = 10
+)
 
 func (s *boundaries) pass(call string) {
 	if s.passed++; s.passed == s.at {
@@ -96,8 +101,10 @@ func (s *boundaries) Newest(dst []mvcc.KeyRev, span mvcc.Span, from, to int64, k
 }
 
 func (s *boundaries) VersionAt(key []byte, rev int64) (mvcc.KeyRev, bool) {
-	s.pass("before VersionAt")
-	defer s.pass("after VersionAt")
+	if s.versions++; s.versions%someVersions == 0 {
+		s.pass("before VersionAt")
+		defer s.pass("after VersionAt")
+	}
 	return s.Store.VersionAt(key, rev)
 }
 
@@ -162,7 +169,6 @@ type theater struct {
 	over   error // what Recv answered in the end
 
 	dispatching bool
-	canceled    map[int]bool // places in got below which a cancel was asked
 }
 
 const (
@@ -222,13 +228,18 @@ func (w *theater) del(key string) {
 	delete(w.newest, key)
 }
 
-// watch asks for the scenario's watch from a revision on, under watchedID.
-func (w *theater) watch(from int64) {
-	r := Request{ID: watchedID, Key: []byte("a"), StartRevision: from, PrevKV: w.sc.prevKV, Policy: w.sc.policy}
+// request is the scenario's watch from a revision on.
+func (w *theater) request(id, from int64) Request {
+	r := Request{ID: id, Key: []byte("a"), StartRevision: from, PrevKV: w.sc.prevKV, Policy: w.sc.policy}
 	if w.sc.way != WayIndex || w.sc.policy == Latest {
 		r.End = []byte("z")
 	}
-	_, err := w.stream.Watch(r)
+	return r
+}
+
+// watch asks for the scenario's watch under watchedID.
+func (w *theater) watch(from int64) {
+	_, err := w.stream.Watch(w.request(watchedID, from))
 	if !errors.Is(err, ErrStreamClosed) {
 		require.NoError(w.t, err)
 	}
@@ -289,8 +300,9 @@ func (w *theater) play(at int, act func()) {
 	}
 	w.dispatch()
 	w.del("a")
+	w.del("k03")
+	w.put("k05")
 	w.settle()
-	w.dispatch()
 	w.put("a")
 	w.put("a")
 	w.dispatch()
@@ -435,50 +447,4 @@ func (w *theater) end() {
 	}
 	require.NoError(w.t, w.source.Close())
 	require.NoError(w.t, w.engine.Close())
-}
-
-var mostBoundaries = flag.Int("interleave.boundaries", 15, "how many moments of each scenario something happens at; 0: every one")
-
-// everyBoundary plays each scenario once for every boundary it passes, or as
-// many as are wanted, with act done there, and then holds what came against
-// what was written.
-func everyBoundary(t *testing.T, act func(w *theater), verify func(w *theater)) {
-	for _, sc := range scenarios {
-		t.Run(sc.name, func(t *testing.T) {
-			quiet := newTheater(t, sc)
-			quiet.play(0, nil)
-			lives := quiet.lives()
-			require.Len(t, lives, 1)
-			quiet.check(lives[0], 2, true)
-			passed, stride := quiet.source.passed, 1
-			quiet.end()
-			require.Greater(t, passed, 40)
-			if *mostBoundaries > 0 {
-				stride = max(1, passed / *mostBoundaries)
-			}
-			for at := 1; at <= passed && !t.Failed(); at += stride {
-				atBoundary(t, sc, at, act, verify)
-			}
-		})
-	}
-}
-
-func atBoundary(t *testing.T, sc scenario, at int, act, verify func(w *theater)) {
-	w := newTheater(t, sc)
-	defer func() {
-		if !t.Failed() {
-			return
-		}
-		t.Logf("at boundary %d, %s", at, w.source.lastHit)
-		for i := range w.got {
-			var b strings.Builder
-			printResponse(&b, &w.got[i], true)
-			t.Log(strings.TrimSpace(b.String()))
-		}
-		t.Logf("%+v", w.hub.Watches())
-	}()
-	w.play(at, func() { act(w) })
-	require.NotEmpty(t, w.source.lastHit)
-	verify(w)
-	w.end()
 }

@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"errors"
+	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -79,10 +80,17 @@ func TestInterleave_CancelAndCreateWithTheSameID(t *testing.T) {
 	}
 }
 
-// X5 with a sibling that stays on the seat, so that seat, group and queued
-// entries live on.
-func TestInterleave_CreateWithTheSameIDBesideASibling(t *testing.T) {
-	everyBoundary(t, func(w *theater) {
+// X1 X5 with siblings of the same range on the same stream, so that seat,
+// group and queued entries live on: nothing of the watches that were canceled
+// comes any more, and the siblings miss nothing.
+func TestInterleave_CreateWithTheSameIDBesideSiblings(t *testing.T) {
+	sibling := func(id int64) func(r Response) bool { return func(r Response) bool { return r.WatchID != id } }
+	everyBoundaryOf(t, func(w *theater) {
+		for id := int64(8); id < 10; id++ {
+			_, err := w.stream.Watch(w.request(id, 2))
+			require.NoError(w.t, err)
+		}
+	}, func(w *theater) {
 		if w.stream.Cancel(watchedID) != nil {
 			return
 		}
@@ -92,13 +100,22 @@ func TestInterleave_CreateWithTheSameIDBesideASibling(t *testing.T) {
 		}
 		w.watch(2)
 	}, func(w *theater) {
-		lives := w.lives()
-		last := len(lives) - 1
-		for i, l := range lives {
-			w.check(l, 2, i == last)
-		}
-		if last > 0 {
-			require.Len(w.t, lives, 4)
+		got := w.got
+		for _, id := range []int64{8, 9, watchedID} {
+			w.got = slices.DeleteFunc(slices.Clone(got), sibling(id))
+			for i := range w.got {
+				w.got[i].WatchID = watchedID
+			}
+			lives := w.lives()
+			last := len(lives) - 1
+			for i, l := range lives {
+				w.check(l, 2, i == last)
+			}
+			if id != watchedID {
+				require.Zero(w.t, last)
+			} else if last > 0 {
+				require.Len(w.t, lives, 4)
+			}
 		}
 	})
 }

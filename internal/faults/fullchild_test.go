@@ -178,7 +178,9 @@ func (f *fullRole) some() error {
 
 // settled waits until what Relaxed acknowledged is durable.
 func (f *fullRole) settled() error {
-	for start := time.Now(); f.store.Stats().Applied < f.store.Rev(); time.Sleep(time.Millisecond) {
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
+	for start := time.Now(); f.store.Stats().Applied < f.store.Rev(); <-look.C {
 		if time.Since(start) > patience {
 			return fmt.Errorf("revision %d is not durable, %d is", f.store.Rev(), f.store.Stats().Applied)
 		}
@@ -322,6 +324,8 @@ func (f *fullRole) free() error { return os.Remove(filepath.Join(f.Dir, ballastN
 func (f *fullRole) press() error {
 	done := make(chan error, 1)
 	go func() { done <- f.fill() }()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
 	for {
 		select {
 		case err := <-done:
@@ -332,14 +336,16 @@ func (f *fullRole) press() error {
 		if err := growBallast(f.Dir, f.store.Stats().FloorBytes*31/32, 4<<20); err != nil {
 			return err
 		}
-		time.Sleep(time.Millisecond)
+		<-look.C
 	}
 }
 
 // top has somebody else take what is above the floor, and some; the engine's
 // own work moves both meanwhile.
 func (f *fullRole) top() error {
-	for start := time.Now(); time.Since(start) < time.Second; time.Sleep(100 * time.Millisecond) {
+	look := time.NewTicker(100 * time.Millisecond)
+	defer look.Stop()
+	for start := time.Now(); time.Since(start) < time.Second; <-look.C {
 		st := f.store.Stats()
 		if err := changeBallast(f.Dir, st.FreeBytes-st.FloorBytes*31/32); err != nil {
 			return err
@@ -376,6 +382,8 @@ func growBallast(dir string, leave, step int64) error {
 func (f *fullRole) room() error {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
+	look := time.NewTicker(time.Millisecond)
+	defer look.Stop()
 	for {
 		_, err := f.store.Put(ctx, []byte("again"), fullValue("again"))
 		switch {
@@ -387,7 +395,7 @@ func (f *fullRole) room() error {
 		case ctx.Err() != nil:
 			return fmt.Errorf("still refused: %w", err)
 		}
-		time.Sleep(time.Millisecond)
+		<-look.C
 	}
 }
 
