@@ -149,8 +149,7 @@ func mixture(t *testing.T, sc scenario, seed uint64) {
 	}()
 	starts := []int64{2}
 	left := 30
-	var act func()
-	act = func() {
+	act := func() {
 		w.source.at = w.source.passed + 1 + r.IntN(12)
 		if left--; left == 0 {
 			w.source.at = -1
