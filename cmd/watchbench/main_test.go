@@ -139,12 +139,12 @@ func emptyDir(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
-// boltfile FILE: a bolt file that is none of etcd's.
+// boltfile FILE BUCKET: a bolt file with an empty bucket.
 func boltFile(ts *testscript.TestScript, _ bool, args []string) {
 	db, err := bbolt.Open(ts.MkAbs(args[0]), 0o600, nil)
 	ts.Check(err)
 	ts.Check(db.Update(func(tx *bbolt.Tx) error {
-		_, err := tx.CreateBucket([]byte("other"))
+		_, err := tx.CreateBucket([]byte(args[1]))
 		return err
 	}))
 	ts.Check(db.Close())
