@@ -36,7 +36,7 @@ var (
 )
 
 var pebbleFaults = map[string]pebbleFault{
-	"write log":       {fileWrites, ".log", 6}, // errorfs loses sight of logs used again
+	"write log":       {fileWrites, ".log", 6},
 	"sync log":        {fileSyncs, ".log", 6},
 	"create log":      {fileCreates, ".log", 3},
 	"write table":     {fileWrites, ".sst", 3},
@@ -57,13 +57,24 @@ func (f pebbleFault) injector() errorfs.Injector {
 	})
 }
 
+// freshFiles makes a new file where an old one would be used again: errorfs
+// loses sight of those.
+type freshFiles struct{ vfs.FS }
+
+func (f freshFiles) ReuseForWrite(old, name string, category vfs.DiskWriteCategory) (vfs.File, error) {
+	if err := f.Remove(old); err != nil {
+		return nil, err
+	}
+	return f.Create(name, category)
+}
+
 var _ = addPebbleFaults()
 
 // addPebbleFaults makes each fault a way to open pebble in a child.
 func addPebbleFaults() struct{} {
 	for name, f := range pebbleFaults {
 		addOpener(name, func(c childConfig) (backend.Engine, error) {
-			e, err := pebble.DriverFS(errorfs.Wrap(vfs.Default, f.injector())).Open(c.dataPath(), backend.Options{})
+			e, err := pebble.DriverFS(freshFiles{errorfs.Wrap(vfs.Default, f.injector())}).Open(c.dataPath(), backend.Options{})
 			if err != nil {
 				return nil, err
 			}
