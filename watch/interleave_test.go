@@ -298,7 +298,7 @@ func (w *theater) play(at int, act func()) {
 			w.dispatch()
 		}
 	}
-	w.dispatch()
+	w.settle()
 	w.del("a")
 	w.del("k03")
 	w.put("k05")
