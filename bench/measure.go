@@ -46,16 +46,27 @@ func (s *session) liveWatches() ([]*consumer, error) {
 	live, err := s.beginWatches(group{
 		name: "stream", streams: s.sc.Streams, watchers: s.sc.Watchers, timed: true, affected: s.sc.StalledStreams,
 		request: func(i int) watch.Request {
-			key, end := s.work.watchRange(s.sc.Shape, i, s.sc.Watchers)
+			key, end := s.work.watchRange(s.sc.Shape, i, s.parts())
 			return watch.Request{Key: key, End: end}
 		},
 	})
 	if err != nil {
 		return nil, err
 	}
+	if s.sc.Idle > 0 {
+		if _, err := s.beginWatches(group{
+			name: "idle stream", streams: min(s.sc.Streams, s.sc.Idle), watchers: s.sc.Idle, probe: true,
+			request: func(i int) watch.Request { return watch.Request{Key: s.work.idleKey(i)} },
+		}); err != nil {
+			return nil, err
+		}
+	}
 	probes, err := s.probes()
 	return append(live, probes...), err
 }
+
+// parts is how many ranges the keys are cut into.
+func (s *session) parts() int { return either(s.sc.Parts, s.sc.Watchers) }
 
 // probes are a few watches beside the measured ones that ask for what those
 // do not, so that more promises are looked at: previous values, filters,
@@ -267,7 +278,7 @@ func (m *interferenceRun) replay(ctx context.Context, s *session, number int, ba
 		}
 		c.class = classAffected
 		for j := number; j < s.sc.Watchers; j += s.sc.Streams {
-			key, end := s.work.watchRange(s.replayShape(), j, s.sc.Watchers)
+			key, end := s.work.watchRange(s.replayShape(), j, s.parts())
 			c.plan(watch.Request{Key: key, End: end, StartRevision: base + 1})
 		}
 		c.caughtUp = newLatch(len(c.requests))

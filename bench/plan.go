@@ -66,6 +66,12 @@ type Scenario struct {
 	// a range each; its Watchers replay the history in the second half of
 	// Duration.
 	Bystanders int `json:"bystander_watchers,omitempty"`
+	// Idle watchers of notify and slow stand beside the measured ones, on
+	// streams of their own, and watch keys that nobody writes.
+	Idle int `json:"idle_watchers,omitempty"`
+	// Parts is how many ranges the keys are cut into in shape ranges, of which
+	// watcher i watches the i-th; 0 is one for each watcher.
+	Parts int `json:"parts,omitempty"`
 }
 
 // Title is the scenario's name, with its shape where the scenario has several.

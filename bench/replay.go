@@ -139,7 +139,7 @@ func (m *catchUpRun) catchUp(s *session, start int64) error {
 	_, err := s.beginWatches(group{
 		name: "stream", streams: s.sc.Streams, watchers: s.sc.Watchers, caughtUp: caughtUp,
 		request: func(i int) watch.Request {
-			key, end := s.work.watchRange(s.replayShape(), i, s.sc.Watchers)
+			key, end := s.work.watchRange(s.replayShape(), i, s.parts())
 			return watch.Request{Key: key, End: end, StartRevision: start}
 		},
 	})

@@ -187,3 +187,21 @@ func TestCutShort(t *testing.T) {
 	assert.Greater(t, res.Runs[0].Metrics["put.rate_per_s"], 0.0)
 	assert.False(t, res.Complete)
 }
+
+// A part of the keys is a part of the events, and idle watchers change none.
+func TestPartsAndIdleWatchers(t *testing.T) {
+	plan := small(t, bench.Notify, bench.CatchUp)
+	ranges := plan.Scenarios[2]
+	require.Equal(t, "notify/ranges", ranges.Title())
+	ranges.Watchers, ranges.Streams, ranges.Idle = 20, 4, 30
+	part := plan.Scenarios[3]
+	part.Shape, part.Watchers, part.Streams, part.Parts = bench.Ranges, 1, 1, 10
+	plan.Scenarios = []bench.Scenario{ranges, part}
+	res, err := bench.Measure(t.Context(), plan, bench.Options{Kind: &fakeKind{}, Dir: t.TempDir()})
+	require.NoError(t, err)
+	puts, events := decode(t, res.Runs[0].Histograms["put_ns"]), decode(t, res.Runs[0].Histograms["notify_ns"])
+	assert.Equal(t, puts.TotalCount(), events.TotalCount(), "each put is an event for one watcher")
+	got := res.Runs[1].Metrics["catchup.events"]
+	assert.Greater(t, got, 0.0)
+	assert.Less(t, got, 100.0, "a tenth of 300, or thereabouts")
+}

@@ -69,16 +69,21 @@ func stamp(value []byte) (due int64, ok bool) {
 // range of every key there can be.
 const wholeKeyspace Shape = "whole-keyspace"
 
+// idleKey is the i-th key that nobody writes.
+func (w *workload) idleKey(i int) []byte {
+	return fmt.Appendf(nil, "%si%09d%s", w.prefix, i, keyTail)[:keyBytes]
+}
+
 // watchRange is what watcher i of a scenario watches, as key and end of a
-// watch request.
-func (w *workload) watchRange(shape Shape, i, watchers int) (key, end []byte) {
+// watch request. parts is how many ranges the keys are cut into.
+func (w *workload) watchRange(shape Shape, i, parts int) (key, end []byte) {
 	switch shape {
 	case wholeKeyspace:
 		return []byte{0}, []byte{0}
 	case Prefix:
 		return []byte(w.prefix), prefixEnd(w.prefix)
 	case Ranges:
-		lo, hi := i*len(w.keys)/watchers, (i+1)*len(w.keys)/watchers
+		lo, hi := i*len(w.keys)/parts, (i+1)*len(w.keys)/parts
 		if hi == len(w.keys) {
 			return w.keys[lo], prefixEnd(w.prefix)
 		}
