@@ -24,12 +24,15 @@ type consumer struct {
 
 	stream   Stream
 	requests []watch.Request
-	checks   []*watchtest.Watch           // by id, from 1
+	checks   []*watchtest.Watch           // by id, from 1; nil if unchecked
+	left     []int64                      // events to come until a watch is caught up, by id; nil: it tells
 	stall    chan stall                   // shared: the scenario sends, the goroutine obeys
 	awaited  atomic.Pointer[confirmation] // shared: set by the scenario, cleared by the goroutine
 	created  *latch                       // shared: counted down by each Created
 	caughtUp *latch                       // shared: counted down by each CaughtUp; may be nil
 
+	goal    int64  // events after which reached is counted down; 0: none, or done
+	reached *latch // shared
 	samples []sample
 	pending []unanswered
 	events  int64
@@ -85,7 +88,20 @@ func (s *session) newConsumer(name string, number int) (*consumer, error) {
 func (c *consumer) plan(r watch.Request) {
 	r.ID = int64(len(c.requests)) + 1
 	c.requests = append(c.requests, r)
-	c.checks = append(c.checks, watchtest.NewWatch(r, watchtest.Options{History: c.session.history, ID: r.ID}))
+	if !c.session.options.Unchecked {
+		c.checks = append(c.checks, watchtest.NewWatch(r, watchtest.Options{
+			History: c.session.history, ID: r.ID, EtcdRules: c.session.etcdRules,
+		}))
+	}
+}
+
+// planReplay adds a watch that reads a history in which this many events are
+// for it.
+func (c *consumer) planReplay(r watch.Request, events int64) {
+	c.plan(r)
+	if c.session.etcdRules {
+		c.left = append(c.left, events)
+	}
 }
 
 // begin starts the goroutine, then the watches.
@@ -147,14 +163,19 @@ func (c *consumer) take(r *watch.Response) error {
 	if r.WatchID == watch.NoWatch {
 		return c.answer(r)
 	}
-	if r.WatchID < 1 || r.WatchID > int64(len(c.checks)) {
+	if r.WatchID < 1 || r.WatchID > int64(len(c.requests)) {
 		return fmt.Errorf("%s: a response for watch %d, which was never begun", c.name, r.WatchID)
 	}
-	if err := c.checks[r.WatchID-1].Deliver(r); err != nil {
-		return c.named(err)
+	if c.checks != nil {
+		if err := c.checks[r.WatchID-1].Deliver(r); err != nil {
+			return c.named(err)
+		}
 	}
 	if len(r.Events) > 0 {
 		c.read(r.Events)
+	}
+	if c.left != nil {
+		c.count(r)
 	}
 	if r.Created && c.created != nil {
 		c.created.down()
@@ -166,6 +187,18 @@ func (c *consumer) take(r *watch.Response) error {
 		return fmt.Errorf("%s: watch %d was ended: %w", c.name, r.WatchID, r.Err)
 	}
 	return nil
+}
+
+// count tells the end of catch-up for a target that does not: when all events
+// of the history have come. With nothing to come it is told by Created.
+func (c *consumer) count(r *watch.Response) {
+	left := &c.left[r.WatchID-1]
+	if was := *left; was > 0 || r.Created {
+		*left -= int64(len(r.Events))
+		if *left <= 0 && c.caughtUp != nil {
+			c.caughtUp.down()
+		}
+	}
 }
 
 // answer is for the requested progress of the whole stream: it speaks for
@@ -270,7 +303,10 @@ func (c *consumer) flush() {
 		}
 	}
 	l.mu.Unlock()
-	c.delivered.Add(c.events)
+	if all := c.delivered.Add(c.events); c.goal > 0 && all >= c.goal {
+		c.goal = 0
+		c.reached.down()
+	}
 	c.events, c.bytes, c.samples = 0, 0, c.samples[:0]
 }
 

@@ -26,16 +26,17 @@ type Embedded struct {
 func (k Embedded) Facts() TargetFacts {
 	return TargetFacts{
 		Kind: "embedded", Engine: k.Driver.Name, Version: k.Version, Durability: k.Durability.String(),
-		OutboxResponses: outboxResponses, OutboxBytes: outboxBytes,
+		OutboxResponses: outboxResponses, OutboxBytes: outboxBytes, RecentBytes: recentBytes,
 		CacheBytes: k.CacheBytes, Volatile: k.Driver.Volatile,
 	}
 }
 
-// The outbox of a stream: the hub's defaults, spelled out because they are
-// part of every result.
+// The outbox of a stream and the recent log: the defaults of hub and store,
+// spelled out because they are part of every result.
 const (
 	outboxResponses = 128
 	outboxBytes     = 1 << 20
+	recentBytes     = 32 << 20
 )
 
 // Probe opens the engine in an empty dir and closes it again, to learn its
@@ -56,7 +57,7 @@ func (k Embedded) Open(dir string) (Target, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", k.Driver.Name, err)
 	}
-	t := &embedded{engine: engine, cfg: mvcc.Config{Durability: k.Durability, ReadOnly: k.ReadOnly}}
+	t := &embedded{engine: engine, cfg: mvcc.Config{Durability: k.Durability, RecentBytes: recentBytes, ReadOnly: k.ReadOnly}}
 	if err := t.open(t.cfg); err != nil {
 		return nil, errors.Join(err, engine.Close())
 	}

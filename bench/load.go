@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,6 +18,7 @@ type load struct {
 	pacer   Pacer
 	start   int64 // of the session's clock
 	until   int64
+	puts    int64        // how many, if the load ends by their number; else 0
 	next    atomic.Int64 // number of the next put
 	wg      sync.WaitGroup
 	ended   sync.Once
@@ -34,6 +36,20 @@ const (
 // other while there are writers left.
 func (s *session) startLoad(ctx context.Context, start, until int64) *load {
 	l := &load{session: s, start: start, until: until, pacer: Pacer{PerS: s.sc.RatePerS}, stop: func() {}}
+	l.begin(ctx)
+	return l
+}
+
+// startPuts puts n times at full speed; first is the number of the first put.
+func (s *session) startPuts(ctx context.Context, first, n int64) *load {
+	l := &load{session: s, until: math.MaxInt64, puts: first + n, stop: func() {}}
+	l.next.Store(first)
+	l.begin(ctx)
+	return l
+}
+
+func (l *load) begin(ctx context.Context) {
+	s := l.session
 	if !s.sc.FullSpeed {
 		l.stop = metronome(max(finestTick, l.pacer.Due(1)))
 	}
@@ -44,7 +60,6 @@ func (s *session) startLoad(ctx context.Context, start, until int64) *load {
 			}
 		})
 	}
-	return l
 }
 
 // finestTick is how often the clock is looked at, at most.
@@ -64,7 +79,7 @@ func (l *load) write(ctx context.Context, lane *lane) error {
 	for {
 		n := l.next.Add(1) - 1
 		due, late, ok := l.await(ctx, timer, n)
-		if !ok {
+		if !ok || l.puts > 0 && n >= l.puts {
 			return nil
 		}
 		key := s.work.key(n)
@@ -79,7 +94,7 @@ func (l *load) write(ctx context.Context, lane *lane) error {
 		}
 		s.answers.put(rev, due, acked)
 		s.noteRev(rev)
-		if err := s.history.Put(rev, key, value); err != nil {
+		if err := s.written(rev, key, value); err != nil {
 			return err
 		}
 		s.rec.put(lane, due, acked, late)

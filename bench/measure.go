@@ -33,6 +33,12 @@ func newMeasurement(sc Scenario, recording *Recording) measurement {
 		return &slowRun{}
 	case Interference:
 		return &interferenceRun{}
+	case FanOut:
+		return &fanOutRun{}
+	case Register:
+		return &registerRun{}
+	case Reopen:
+		return &reopenRun{}
 	}
 	return &notifyRun{}
 }
@@ -72,6 +78,9 @@ func (s *session) parts() int { return either(s.sc.Parts, s.sc.Watchers) }
 // do not, so that more promises are looked at: previous values, filters,
 // periodic progress. Each has a small share of the keys; they are in no figure.
 func (s *session) probes() ([]*consumer, error) {
+	if s.options.NoProbes {
+		return nil, nil
+	}
 	asks := []watch.Request{{PrevKV: true}, {NoDelete: true, Progress: true}, {NoPut: true}}
 	const share = 100 // of the keys
 	return s.beginWatches(group{
@@ -279,7 +288,7 @@ func (m *interferenceRun) replay(ctx context.Context, s *session, number int, ba
 		c.class = classAffected
 		for j := number; j < s.sc.Watchers; j += s.sc.Streams {
 			key, end := s.work.watchRange(s.replayShape(), j, s.parts())
-			c.plan(watch.Request{Key: key, End: end, StartRevision: base + 1})
+			c.planReplay(watch.Request{Key: key, End: end, StartRevision: base + 1}, s.historyOf(s.replayShape(), j))
 		}
 		c.caughtUp = newLatch(len(c.requests))
 		own, end := context.WithCancel(ctx)

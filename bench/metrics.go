@@ -17,6 +17,7 @@ var latencyNames = []Metric{
 	{"stalled.notify", "slow: of those who stalled"},
 	{"quiet.notify", "interference: before anybody replays"},
 	{"quiet.put", "interference: before anybody replays"},
+	{"alone.put", "fanout: before anybody watches"},
 }
 
 var otherMetrics = []Metric{
@@ -42,6 +43,17 @@ var otherMetrics = []Metric{
 	{"replay.events_per_s", "interference: delivered to those who replay"},
 	{"replay.passes", "interference: how often each watch read the history, on average"},
 	{"replay.watches_done", "interference: watches that read the history to its end"},
+	{"fanout.took_ns", "fanout: from the first put to the last watcher's last event"},
+	{"fanout.events", "delivered in that time, for each watch"},
+	{"fanout.events_per_s", "the same a second"},
+	{"fanout.cpu_per_event_ns", "processor time of the whole process for each of them"},
+	{"register.heap_per_watcher_bytes", "register: heap for each watcher, its stream included"},
+	{"register.watch_ns", "register: time in the call that begins a watch, on average"},
+	{"open.median_ns", "reopen: from the call to a store that answers"},
+	{"open.min_ns", "the shortest"},
+	{"open.max_ns", "the longest"},
+	{"open.keys", "keys that the history has"},
+	{"done_ratio", "part of what was planned that was done"},
 	{"victims", "watches that met a full outbox; in slow, during the stall"},
 	{"victims_per_s", "slow: the same a second"},
 	{"victims_ratio", "of all offers of events to a watch"},

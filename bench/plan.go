@@ -17,6 +17,17 @@ const (
 	// Replay is the scenario of a history that came from elsewhere; it is
 	// asked for by giving the history, not by name.
 	Replay = "replay"
+
+	// The scenarios below are not asked for by name either: a Plan that names
+	// them is made by hand.
+
+	// FanOut puts at full speed without a watcher for Duration, then Puts
+	// times with all of Watchers, until the last of them has the last event.
+	FanOut = "fanout"
+	// Register begins Watchers that nobody writes to.
+	Register = "register"
+	// Reopen opens a store of History revisions again and again, Opens times.
+	Reopen = "reopen"
 )
 
 // Shape says what the watchers of a scenario watch.
@@ -59,6 +70,10 @@ type Scenario struct {
 	// Warmup comes before Duration and is not measured.
 	Warmup   time.Duration `json:"warmup_ns,omitempty"`
 	Duration time.Duration `json:"duration_ns,omitempty"`
+	// Puts of fanout, with all watchers.
+	Puts int64 `json:"puts,omitempty"`
+	// Opens of reopen.
+	Opens int `json:"opens,omitempty"`
 	// StalledStreams of slow stop reading for Stall, after a third of Duration.
 	StalledStreams int           `json:"stalled_streams,omitempty"`
 	Stall          time.Duration `json:"stall_ns,omitempty"`
@@ -80,7 +95,7 @@ func (s Scenario) Title() string {
 	switch {
 	case s.Shape == "", known && len(kind.shapes(All)) == 1 && kind.shapes(All)[0] == s.Shape:
 		return s.Name
-	case s.Shape == Prefix && s.Name != Notify && s.Name != Slow:
+	case s.Shape == Prefix && (s.Name == CatchUp || s.Name == Interference):
 		return s.Name + "/whole"
 	}
 	return s.Name + "/" + string(s.Shape)
@@ -287,8 +302,9 @@ func (s Settings) fits(sc Scenario) error {
 	return nil
 }
 
-func either[T int | int64 | float64 | time.Duration](given, otherwise T) T {
-	if given != 0 {
+func either[T comparable](given, otherwise T) T {
+	var none T
+	if given != none {
 		return given
 	}
 	return otherwise

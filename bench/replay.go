@@ -62,7 +62,7 @@ func (r *Replayed) Close() error {
 // Open implements Kind.
 func (r *Replayed) Open(string) (Target, error) {
 	t := &embedded{engine: sharedEngine{r.engine}}
-	t.cfg.ReadOnly = true
+	t.cfg.ReadOnly, t.cfg.RecentBytes = true, recentBytes
 	if err := t.open(t.cfg); err != nil {
 		return nil, err
 	}
@@ -136,8 +136,16 @@ func (m *catchUpRun) catchUp(s *session, start int64) error {
 	at := time.Now()
 	defer func() { m.took = time.Since(at) }()
 	caughtUp := newLatch(s.sc.Watchers)
+	history := func(i int) int64 { return s.historyOf(s.replayShape(), i) }
+	if s.perKey == nil {
+		history = nil // a recording
+	} else {
+		for i := range s.sc.Watchers {
+			s.planned += history(i)
+		}
+	}
 	_, err := s.beginWatches(group{
-		name: "stream", streams: s.sc.Streams, watchers: s.sc.Watchers, caughtUp: caughtUp,
+		name: "stream", streams: s.sc.Streams, watchers: s.sc.Watchers, caughtUp: caughtUp, history: history,
 		request: func(i int) watch.Request {
 			key, end := s.work.watchRange(s.replayShape(), i, s.parts())
 			return watch.Request{Key: key, End: end, StartRevision: start}

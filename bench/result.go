@@ -26,6 +26,9 @@ type Result struct {
 	Target  TargetFacts `json:"target"`
 	Machine Machine     `json:"machine"`
 	Plan    Plan        `json:"plan"`
+	// Unchecked: the checker was left out, so nothing is known about the
+	// promises.
+	Unchecked bool `json:"unchecked,omitempty"`
 	// Source describes a history that came from elsewhere.
 	Source *Source `json:"source,omitempty"`
 	Runs   []Run   `json:"runs"`
@@ -86,7 +89,7 @@ type Promise struct {
 	Rule    string `json:"rule"`
 	Name    string `json:"name"`
 	Class   string `json:"class"`
-	Verdict string `json:"verdict"` // kept, broken, not checked
+	Verdict string `json:"verdict"` // kept, broken, not checked, not promised
 	Checked int64  `json:"checked"` // how often it could have broken
 }
 

@@ -22,6 +22,21 @@ type Options struct {
 	// Keep the folders stay, else each is removed after its scenario.
 	Dir  string
 	Keep bool
+	// Folder of Dir for the data of a plan with one scenario; empty is one
+	// named after the scenario.
+	Folder string
+	// Prepared: the folder holds a store for the scenario already, its history
+	// written by an earlier run with the same history, keys and seed and Keep.
+	Prepared bool
+	// Unchecked leaves the checker out, to show what it costs. Nothing is
+	// known then about the promises.
+	Unchecked bool
+	// NoProbes leaves out the few watches that a live scenario adds to look
+	// at more promises.
+	NoProbes bool
+	// Longest bounds the measured part of each scenario; at the bound it is
+	// cut short and keeps what it has. 0 is no bound.
+	Longest time.Duration
 	// Recording is the history that the scenario replay replays; Kind must
 	// hold it.
 	Recording *Recording
@@ -36,7 +51,7 @@ type Options struct {
 // Result.Broken. An error means that something could not be measured; the
 // result then holds what was.
 func Measure(ctx context.Context, plan Plan, o Options) (*Result, error) {
-	res := &Result{Schema: Schema, Started: time.Now().UTC().Truncate(time.Second), Target: o.Kind.Facts(), Plan: plan}
+	res := &Result{Schema: Schema, Started: time.Now().UTC().Truncate(time.Second), Target: o.Kind.Facts(), Plan: plan, Unchecked: o.Unchecked}
 	if o.Recording != nil {
 		res.Source = &o.Recording.Facts
 	}
@@ -76,7 +91,7 @@ func (r *runner) all(ctx context.Context) error {
 				r.result.Runs = append(r.result.Runs, run)
 				r.result.Broken = recordOf(broken, err, r.plan.Scenarios[i])
 				return nil
-			case ctx.Err() != nil && (err == nil || errors.Is(err, context.Cause(ctx))):
+			case errors.Is(err, errLongest), ctx.Err() != nil && (err == nil || errors.Is(err, context.Cause(ctx))):
 				r.cutShort(&run, time.Since(began), rep, i)
 				return nil
 			case err != nil:
@@ -129,7 +144,7 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 		Scenario: sc.Title(), Repetition: rep, Planned: i,
 		Metrics: map[string]float64{}, NotMeasured: map[string]string{}, Histograms: map[string]Histogram{},
 	}
-	dir := filepath.Join(r.options.Dir, FolderOf(r.plan, rep, i))
+	dir := filepath.Join(r.options.Dir, either(r.options.Folder, FolderOf(r.plan, rep, i)))
 	if !r.options.Keep {
 		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	}
@@ -137,17 +152,20 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 	if err != nil {
 		return run, err
 	}
-	s, err := newSession(ctx, r.plan, sc, target, r.options.Recording)
+	s, err := newSession(ctx, r.plan, sc, target, r.options)
 	if err != nil {
 		return run, errors.Join(err, target.Close())
 	}
 	s.began, s.observe = r.began, r.options.Observe
+	s.dir = dir
 	m := newMeasurement(sc, r.options.Recording)
 	err = m.measure(s)
 	counts, judged := s.close(err == nil)
 	counts.Add(m.looked())
 	err = errors.Join(err, judged)
-	run.Promises = promises(counts, err)
+	if !r.options.Unchecked {
+		run.Promises = promises(counts, err, r.options.Kind.Facts().EtcdRules)
+	}
 	if s.ended > 0 { // something was measured
 		m.figures(s, &run)
 		s.machineFigures(&run)
@@ -155,7 +173,9 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 			run.Series = s.series
 		}
 	}
-	err = errors.Join(err, target.Close())
+	if s.target != nil {
+		err = errors.Join(err, s.target.Close())
+	}
 	if facts := r.options.Kind.Facts(); facts.Volatile {
 		run.absent("disk.data_bytes", facts.Engine+" keeps nothing on disk")
 	} else if sc.Name == Replay {
@@ -183,12 +203,16 @@ func FolderOf(p Plan, rep, i int) string {
 // further behind is checked by what its responses show alone.
 const checkedWindow = 4 << 20
 
-func newSession(ctx context.Context, plan Plan, sc Scenario, target Target, recording *Recording) (*session, error) {
+func newSession(ctx context.Context, plan Plan, sc Scenario, target Target, o Options) (*session, error) {
 	rev, err := target.Rev(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := &session{sc: sc, target: target, clock: newClock(), rec: newRecorder(), answers: newAnswers()}
+	s := &session{
+		sc: sc, target: target, clock: newClock(), rec: newRecorder(), answers: newAnswers(),
+		options: o, etcdRules: o.Kind.Facts().EtcdRules,
+	}
+	recording := o.Recording
 	if sc.Name == Replay {
 		if rev != recording.rev {
 			return nil, fmt.Errorf("the store says it is at revision %d, the file holds history up to %d", rev, recording.rev)
@@ -197,6 +221,9 @@ func newSession(ctx context.Context, plan Plan, sc Scenario, target Target, reco
 	} else {
 		s.work = newWorkload(plan.Seed, sc)
 		cfg := watchtest.HistoryConfig{After: rev, LengthOnly: true}
+		if o.Prepared {
+			cfg.After = emptyRev
+		}
 		if sc.History == 0 {
 			cfg.Window = checkedWindow
 		}
@@ -208,7 +235,7 @@ func newSession(ctx context.Context, plan Plan, sc Scenario, target Target, reco
 }
 
 // promises turns what was looked at into verdicts.
-func promises(counts watchtest.Counts, err error) []Promise {
+func promises(counts watchtest.Counts, err error, etcdRules bool) []Promise {
 	var broke []*watchtest.Broken
 	var b *watchtest.Broken
 	if errors.As(err, &b) {
@@ -218,6 +245,9 @@ func promises(counts watchtest.Counts, err error) []Promise {
 	out := make([]Promise, len(verdicts))
 	for i, v := range verdicts {
 		out[i] = Promise{Rule: v.ID, Name: v.Name, Class: string(v.Class), Verdict: string(v.Outcome), Checked: v.Checked}
+		if etcdRules && v.Class == watchtest.Ours {
+			out[i].Verdict, out[i].Checked = "not promised", 0
+		}
 	}
 	return out
 }

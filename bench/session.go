@@ -52,6 +52,10 @@ type session struct {
 	history *watchtest.History
 	began   time.Time // the run, for progress
 	observe func(Tick)
+	options Options
+	dir     string
+	// etcdRules: see TargetFacts.EtcdRules.
+	etcdRules bool
 
 	ctx          context.Context // ends when the run is cut short or something failed
 	cancel       context.CancelCauseFunc
@@ -59,7 +63,9 @@ type session struct {
 	rev          atomic.Int64   // newest revision a writer was answered with
 	ended        int64          // moment at which the measurement stopped
 	usage        usage
-	historyBytes int64 // keys and values that fill wrote
+	historyBytes int64   // keys and values that fill wrote
+	perKey       []int64 // events of the history, by number of the key; see wanted
+	planned      int64   // events that the measured part would deliver, if known
 	inside       insideStats
 	series       *Series
 
@@ -133,12 +139,16 @@ type group struct {
 	name     string
 	streams  int
 	watchers int
+	goal     int64  // events that each watch is to get; 0: not known
+	reached  *latch // counted down by each stream whose watches have them all
 	affected int    // of the streams, evenly spread, are of class affected
 	timed    bool   // their events are live
 	probe    bool   // in no figure
 	caughtUp *latch // counted down by each watch; may be nil
 	// request makes watch i.
 	request func(i int) watch.Request
+	// history is how many events are there for watch i; nil without history.
+	history func(i int) int64
 }
 
 // beginWatches opens the streams of a group, deals its watches out to them,
@@ -158,8 +168,15 @@ func (s *session) beginWatches(g group) ([]*consumer, error) {
 		if g.probe {
 			c.class = classProbe
 		}
+		if g.goal > 0 {
+			c.goal, c.reached = g.goal*int64((g.watchers-i+g.streams-1)/g.streams), g.reached
+		}
 		for j := i; j < g.watchers; j += g.streams {
-			c.plan(g.request(j))
+			if g.history != nil {
+				c.planReplay(g.request(j), g.history(j))
+			} else {
+				c.plan(g.request(j))
+			}
 		}
 		opened = append(opened, c)
 		s.consumers = append(s.consumers, c)
@@ -198,6 +215,9 @@ func (s *session) sampled(measure func() error) error {
 	sam := &sampler{rec: s.rec, inspect: s.hubStats, observe: s.observe, began: s.began, title: s.sc.Title(), intended: s.sc.RatePerS}
 	s.rec.takeSecond() // what came before is not of the first second
 	sam.start()
+	if s.options.Longest > 0 {
+		defer time.AfterFunc(s.options.Longest, func() { s.fail(errLongest) }).Stop()
+	}
 	err := measure()
 	s.ended = s.clock.now()
 	s.usage = sam.end()
@@ -230,6 +250,12 @@ func (s *session) fill() (base int64, err error) {
 	if base, err = s.target.Rev(s.ctx); err != nil {
 		return 0, err
 	}
+	if s.options.Prepared && base != emptyRev+s.sc.History {
+		return 0, fmt.Errorf("scenario %s: the store is at revision %d, not prepared with %d revisions", s.sc.Name, base, s.sc.History)
+	}
+	if s.options.Prepared {
+		base = emptyRev
+	}
 	s.rev.Store(base)
 	sam := &sampler{rec: s.rec, inspect: func() (watch.Stats, bool) { return watch.Stats{}, false }, observe: s.observe, began: s.began, title: s.sc.Name + " fill"}
 	sam.start()
@@ -237,11 +263,17 @@ func (s *session) fill() (base int64, err error) {
 	var value []byte
 	var broken error
 	lane := s.rec.lane(0)
-	err = filler.Fill(s.ctx, s.sc.History, func(i int64) ([]byte, []byte) {
+	s.perKey = make([]int64, len(s.work.keys))
+	fill := filler.Fill
+	if s.options.Prepared {
+		fill = s.prepared
+	}
+	err = fill(s.ctx, s.sc.History, func(i int64) ([]byte, []byte) {
 		value = s.work.appendValue(value[:0], i, untimed)
 		return s.work.key(i), value
 	}, func(rev int64, key, value []byte) {
-		if err := s.history.Put(rev, key, value); err != nil && broken == nil {
+		s.perKey[s.work.keyNumber(rev-base-1)]++
+		if err := s.written(rev, key, value); err != nil && broken == nil {
 			broken = err
 		}
 		s.rev.Store(rev)
@@ -251,6 +283,38 @@ func (s *session) fill() (base int64, err error) {
 		lane.mu.Unlock()
 	})
 	return base, errors.Join(broken, err)
+}
+
+// emptyRev is the revision of a store without history.
+const emptyRev = 1
+
+// prepared is Fill where it was done before: it only tells what is there.
+func (s *session) prepared(ctx context.Context, n int64, next func(int64) (key, value []byte), wrote func(rev int64, key, value []byte)) error {
+	for i := range n {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		key, value := next(i)
+		wrote(emptyRev+1+i, key, value)
+	}
+	return nil
+}
+
+// written tells the checker of a put, if there is one.
+func (s *session) written(rev int64, key, value []byte) error {
+	if s.options.Unchecked {
+		return nil
+	}
+	return s.history.Put(rev, key, value)
+}
+
+// historyOf is how many events of the history are for watch i of a shape.
+func (s *session) historyOf(shape Shape, i int) (n int64) {
+	from, to := s.work.keysOf(shape, i, s.parts())
+	for _, events := range s.perKey[from:to] {
+		n += events
+	}
+	return n
 }
 
 // close ends the consumers and judges what they were given. complete says
@@ -276,6 +340,9 @@ func (s *session) close(complete bool) (watchtest.Counts, error) {
 	}
 	return sum, errors.Join(errs...)
 }
+
+// errLongest is the cause of the end of a session that took too long.
+var errLongest = errors.New("bench: the longest time for a scenario is over")
 
 // errOver is the cause of a session's end that is none.
 var errOver = errors.New("bench: the scenario is over")

@@ -34,8 +34,8 @@ type Target interface {
 type Stream interface {
 	// Watch begins a watch; its first response is Created.
 	Watch(r watch.Request) (id int64, err error)
-	// Recv waits for responses. The slice is valid until the next Recv, the
-	// events in it stay valid.
+	// Recv waits for responses. They and their events are valid until the
+	// next Recv.
 	Recv(ctx context.Context) ([]watch.Response, error)
 	// RequestProgress asks for a progress notification with id watch.NoWatch
 	// once every watch of the stream is synced.
@@ -67,6 +67,11 @@ type TargetFacts struct {
 	Durability      string `json:"durability,omitempty"`
 	OutboxResponses int    `json:"outbox_responses,omitempty"`
 	OutboxBytes     int64  `json:"outbox_bytes,omitempty"`
+	RecentBytes     int64  `json:"recent_log_bytes,omitempty"`
 	CacheBytes      int64  `json:"cache_bytes,omitempty"`
 	Volatile        bool   `json:"volatile,omitempty"`
+	// EtcdRules: the target promises what etcd promises and no more. It tells
+	// no end of catch-up; a watch is taken for caught up once it has as many
+	// events as the history holds for it.
+	EtcdRules bool `json:"etcd_rules_only,omitempty"`
 }

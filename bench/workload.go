@@ -41,8 +41,10 @@ func newWorkload(seed uint64, sc Scenario) *workload {
 }
 
 // key is the key of put n.
-func (w *workload) key(n int64) []byte {
-	return w.keys[mix(w.seed, uint64(n))%uint64(len(w.keys))]
+func (w *workload) key(n int64) []byte { return w.keys[w.keyNumber(n)] }
+
+func (w *workload) keyNumber(n int64) int {
+	return int(mix(w.seed, uint64(n)) % uint64(len(w.keys)))
 }
 
 // appendValue appends the value of put n, due at the given nanosecond of the
@@ -83,13 +85,24 @@ func (w *workload) watchRange(shape Shape, i, parts int) (key, end []byte) {
 	case Prefix:
 		return []byte(w.prefix), prefixEnd(w.prefix)
 	case Ranges:
-		lo, hi := i*len(w.keys)/parts, (i+1)*len(w.keys)/parts
+		lo, hi := w.keysOf(shape, i, parts)
 		if hi == len(w.keys) {
 			return w.keys[lo], prefixEnd(w.prefix)
 		}
 		return w.keys[lo], w.keys[hi]
 	}
 	return w.keys[i%len(w.keys)], nil
+}
+
+// keysOf is which keys watchRange covers, as numbers from and up to to.
+func (w *workload) keysOf(shape Shape, i, parts int) (from, to int) {
+	switch shape {
+	case wholeKeyspace, Prefix:
+		return 0, len(w.keys)
+	case Ranges:
+		return i * len(w.keys) / parts, (i + 1) * len(w.keys) / parts
+	}
+	return i % len(w.keys), i%len(w.keys) + 1
 }
 
 // prefixEnd is the smallest key above all keys with the prefix, which must

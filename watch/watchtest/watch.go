@@ -22,6 +22,9 @@ type Options struct {
 	Resumes *Watch
 	// Reuses is the ended watch that had the same id before, if any.
 	Reuses *Watch
+	// EtcdRules leaves the rules of class Ours out: the watch is one of a
+	// store that promises what etcd promises and no more.
+	EtcdRules bool
 	// Record is how many responses are kept for Broken.Record; 0 means 4.
 	// They cost 80 bytes each.
 	Record int
@@ -248,7 +251,7 @@ func (w *Watch) events(r *watch.Response) *Broken {
 		}
 	}
 	w.last = at
-	if r.Canceled || r.Created {
+	if r.Canceled || r.Created || w.opts.EtcdRules {
 		return nil
 	}
 	if r.Revision < at {
@@ -342,7 +345,7 @@ func (w *Watch) finish(upTo int64) *Broken {
 		return b
 	case w.suspect != nil:
 		return w.suspect.broken
-	case w.phase == phaseOpen && w.caughtUp == 0 && upTo >= w.created:
+	case w.phase == phaseOpen && w.caughtUp == 0 && upTo >= w.created && !w.opts.EtcdRules:
 		return broken("V5", "the end of catch-up was never told")
 	}
 	return nil

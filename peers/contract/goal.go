@@ -1,0 +1,80 @@
+package contract
+
+import (
+	"fmt"
+	"math"
+	"slices"
+)
+
+// goal is what a figure must be, or should reach: one of three ways to say it,
+// or none.
+type goal struct {
+	ratio float64 // at least so many times better than etcd's in the same run
+	at    float64 // this figure or better
+	zero  bool    // at is 0, and meant
+	share float64 // at least this part of the limit
+}
+
+func (g goal) none() bool { return g == goal{} }
+
+func (g goal) text(show func(float64) string) string {
+	switch {
+	case g.none():
+		return ""
+	case g.ratio > 0:
+		return fmt.Sprintf("%gx", g.ratio)
+	case g.share > 0:
+		return fmt.Sprintf("%.0f%% of limit", 100*g.share)
+	}
+	return show(g.at)
+}
+
+// outcome of a goal.
+type outcome string
+
+const (
+	met     outcome = "met"
+	missed  outcome = "MISSED"
+	unknown outcome = "unknown"
+)
+
+func (g goal) judge(less bool, own, ratio, limit float64) outcome {
+	say := func(known, ok bool) outcome {
+		switch {
+		case !known || math.IsNaN(own):
+			return unknown
+		case ok:
+			return met
+		}
+		return missed
+	}
+	switch {
+	case g.ratio > 0:
+		return say(!math.IsNaN(ratio), ratio >= g.ratio)
+	case g.share > 0:
+		return say(limit > 0, own >= g.share*limit)
+	case less:
+		return say(true, own <= g.at)
+	}
+	return say(true, own >= g.at)
+}
+
+// median of values, NaN of none.
+func median(values []float64) float64 {
+	if len(values) == 0 {
+		return math.NaN()
+	}
+	sorted := slices.Sorted(slices.Values(values))
+	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
+}
+
+// better is how many times better own is than peer.
+func better(own, peer float64, less bool) float64 {
+	if less {
+		own, peer = peer, own
+	}
+	if peer <= 0 {
+		return math.NaN()
+	}
+	return own / peer
+}

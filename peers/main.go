@@ -1,0 +1,31 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/watchkv/watchkv/peers/contract"
+	"github.com/watchkv/watchkv/peers/job"
+)
+
+func main() { os.Exit(run(os.Args[1:])) }
+
+func run(args []string) int {
+	if len(args) == 1 && args[0] == job.Word {
+		if err := job.Child(context.Background(), os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			return 3
+		}
+		return 0
+	}
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if len(args) > 0 && args[0] == "contract" {
+		return contract.Main(ctx, args[1:], os.Stdout, os.Stderr)
+	}
+	fmt.Fprintln(os.Stderr, "usage: peers contract|compare")
+	return 2
+}
