@@ -3,6 +3,7 @@ package watch
 import (
 	"context"
 	"fmt"
+	"math/rand/v2"
 	"runtime"
 	"testing"
 	"time"
@@ -35,53 +36,81 @@ func heapInUse() uint64 {
 	return m.HeapAlloc
 }
 
-// BenchmarkIdleWatchers registers a million watches on 1,000 streams and
-// reports what each costs in heap, once its Created was read, and in time:
+// BenchmarkIdleWatchers registers a million watches on 1,000 streams, in random
+// order, and reports what each costs in time, and in heap once its Created was
+// read; what one collection of all garbage takes beside them; what each takes
+// once it woke; and what it costs to cancel each at rest:
 //
 //	go test ./watch -run NONE -bench IdleWatchers -benchtime 1x
 func BenchmarkIdleWatchers(b *testing.B) {
 	const watches, streams = 1_000_000, 1000
-	for _, shape := range []string{"key", "range"} {
+	key := func(i int) []byte { return fmt.Appendf(nil, "key/%012d", i) }
+	for _, shape := range []string{"key", "prefix", "range"} {
 		b.Run(shape, func(b *testing.B) {
 			for b.Loop() {
 				b.StopTimer()
 				store := memStore(b, mvcc.Config{})
 				hub, err := NewHub(store, Config{})
 				require.NoError(b, err)
+				order := rand.Perm(watches)
 				before := heapInUse()
 				b.StartTimer()
 				all := make([]*Stream, streams)
-				begun := time.Now()
 				for i := range all {
 					all[i], err = hub.NewStream("")
 					require.NoError(b, err)
 				}
-				for i := range watches {
-					r := Request{Key: fmt.Appendf(nil, "key/%012d", i)}
-					if shape == "range" {
+				begun := time.Now()
+				for i, n := range order {
+					r := Request{Key: key(n)}
+					switch shape {
+					case "prefix":
+						r.End = prefixEnd(r.Key)
+					case "range":
 						r.End = append(r.Key[:len(r.Key):len(r.Key)], 'z')
 					}
 					if _, err := all[i%streams].Watch(r); err != nil {
 						b.Fatal(err)
 					}
 				}
-				b.StopTimer()
-				b.ReportMetric(float64(time.Since(begun).Nanoseconds())/watches, "ns/register")
-				for _, s := range all {
-					for n := 0; n < watches/streams; {
-						rs, err := s.Recv(context.Background())
-						require.NoError(b, err)
-						n += len(rs)
-					}
+				perWatch := func(unit string) {
+					b.ReportMetric(float64(time.Since(begun).Nanoseconds())/watches, unit)
 				}
+				perWatch("ns/register")
 				ctx, cancel := context.WithCancel(context.Background())
 				cancel()
-				for _, s := range all {
-					_, err := s.Recv(ctx)
-					require.ErrorIs(b, err, context.Canceled)
+				drain := func() {
+					for _, s := range all {
+						for {
+							if _, err := s.Recv(ctx); err != nil {
+								require.ErrorIs(b, err, context.Canceled)
+								break
+							}
+						}
+					}
 				}
+				drain()
 				b.ReportMetric(float64(heapInUse()-before)/watches, "B/watch")
+				begun = time.Now()
+				runtime.GC()
+				b.ReportMetric(float64(time.Since(begun).Microseconds())/1000, "ms/GC")
 				require.Equal(b, watches, hub.Stats().Synced)
+				for _, s := range all {
+					for id, at := range s.watches.all() {
+						s.shard.watcherLocked(s, id, at)
+					}
+				}
+				b.ReportMetric(float64(heapInUse()-before)/watches, "B/awake")
+				for _, sh := range hub.shards {
+					sh.restIdle()
+				}
+				begun = time.Now()
+				for i := range order {
+					if err := all[i%streams].Cancel(int64(i / streams)); err != nil {
+						b.Fatal(err)
+					}
+				}
+				perWatch("ns/cancel")
 				require.NoError(b, hub.Close())
 				b.StartTimer()
 			}

@@ -42,10 +42,11 @@ func (c *cohort) add(st *seat) {
 	t := c.byGroup[st.group]
 	if t == nil {
 		t = &target{group: st.group}
-		if head, ok := c.index.get(st.group.keys); ok {
+		if at := c.index.find(st.group.keys); at != 0 {
+			head := *c.index.at(at)
 			t.sibling, head.sibling = head.sibling, t
 		} else {
-			c.index.set(st.group.keys, t)
+			c.index.add(st.group.keys, t)
 		}
 		if st.group.keys.whole() {
 			c.wide++
@@ -251,17 +252,13 @@ func (c *cohort) remove(t *target) {
 	if t.group.keys.whole() {
 		c.wide--
 	}
-	head, _ := c.index.get(t.group.keys)
-	switch {
-	case head != t:
-		for head.sibling != t {
-			head = head.sibling
-		}
-		head.sibling = t.sibling
-	case t.sibling != nil:
-		c.index.set(t.group.keys, t.sibling)
-	default:
-		c.index.delete(t.group.keys)
+	at := c.index.find(t.group.keys)
+	link := c.index.at(at)
+	for *link != t {
+		link = &(*link).sibling
+	}
+	if *link = t.sibling; *c.index.at(at) == nil {
+		c.index.remove(at)
 	}
 }
 

@@ -87,8 +87,8 @@ func (sh *shard) overtaken() {
 	defer sh.mu.Unlock()
 	from := sh.offered + 1
 	for s := range sh.streams {
-		for _, w := range s.watches {
-			if st := w.seat; st.state == Synced {
+		for id, at := range s.watches.all() {
+			if st := sh.watcherLocked(s, id, at).seat; st.state == Synced {
 				sh.fallBehindLocked(st, from)
 			}
 		}
@@ -149,7 +149,7 @@ func (sh *shard) matchLocked(commits []mvcc.Commit) []mvcc.Commit {
 	for c := range commits {
 		for e := range commits[c].Events {
 			ev := &commits[c].Events[e]
-			b.hits = sh.groups.heads.match(b.hits[:0], ev.KV.Key)
+			b.hits = sh.groupsOfLocked(b.hits[:0], ev.KV.Key)
 			for _, head := range b.hits {
 				for g := head; g != nil; g = g.sibling {
 					if g.synced.len() > 0 && !g.drops(ev.Type) {

@@ -1,6 +1,7 @@
 package watch
 
 import (
+	"github.com/watchkv/watchkv/internal/slab"
 	"github.com/watchkv/watchkv/mvcc"
 )
 
@@ -129,47 +130,30 @@ func (x *seatSet) remove(st *seat) {
 
 // groupIndex finds groups by range and options, and by a key.
 type groupIndex struct {
-	heads rangeIndex[*group] // the first of each range; the others by sibling
-	count int
+	heads rangeIndex[head]
+	first slab.Slab[*group] // of each range without a watch at rest; the others by sibling
+	count int               // of groups, a watch at rest counted as one
+	hits  []head            // what matched last
 }
 
-// find returns the group of a range and options, or nil.
-func (x *groupIndex) find(keys keyRange, o options) *group {
-	head, ok := x.heads.get(keys)
-	for g := head; ok && g != nil; g = g.sibling {
-		if g.options == o {
-			return g
-		}
-	}
-	return nil
-}
-
-// add makes the group of a range and options that is not there yet.
+// add makes a group of a range that has none.
 func (x *groupIndex) add(keys keyRange, o options) *group {
 	g := &group{keys: keys, options: o}
-	if head, ok := x.heads.get(keys); ok {
-		g.sibling = head.sibling
-		head.sibling = g
-	} else {
-		x.heads.set(keys, g)
-	}
+	x.heads.add(keys, head{number: x.first.Add(g)})
 	x.count++
 	return g
 }
 
 func (x *groupIndex) remove(g *group) {
-	head, _ := x.heads.get(g.keys)
 	x.count--
-	if head != g {
-		for head.sibling != g {
-			head = head.sibling
-		}
-		head.sibling = g.sibling
-		return
+	at := x.heads.find(g.keys)
+	number := x.heads.at(at).number
+	link := x.first.At(number)
+	for *link != g {
+		link = &(*link).sibling
 	}
-	if g.sibling == nil {
-		x.heads.delete(g.keys)
-		return
+	if *link = g.sibling; *x.first.At(number) == nil {
+		x.first.Remove(number)
+		x.heads.remove(at)
 	}
-	x.heads.set(g.keys, g.sibling)
 }

@@ -125,7 +125,7 @@ func (h *Hub) NewStream(name string) (*Stream, error) {
 	}
 	h.streams++
 	sh := h.shards[h.streams%int64(len(h.shards))]
-	s := &Stream{number: h.streams, name: name, shard: sh, watches: map[int64]*watcher{}, reading: map[*group]*seat{}}
+	s := &Stream{number: h.streams, name: name, shard: sh, reading: map[*group]*seat{}}
 	s.box.maxEntries, s.box.maxBytes = h.cfg.OutboxResponses, h.cfg.OutboxBytes
 	s.box.wake = make(chan struct{}, 1)
 	sh.mu.Lock()

@@ -169,6 +169,7 @@ type theater struct {
 	over   error // what Recv answered in the end
 
 	dispatching bool
+	settled     int
 }
 
 const (
@@ -258,7 +259,8 @@ func (w *theater) dispatch() {
 	w.dispatching = false
 }
 
-// settle lets dispatch, catch-up and the consumer go on until nothing moves.
+// settle lets dispatch, catch-up and the consumer go on until nothing moves,
+// and every other time puts to rest what then may be.
 func (w *theater) settle() {
 	for n := -1; n < len(w.got) || w.sh.offered < w.source.Store.Rev(); {
 		n = len(w.got)
@@ -267,6 +269,9 @@ func (w *theater) settle() {
 			require.Less(w.t, rounds, 10_000, "catch-up does not end")
 		}
 		w.recv()
+	}
+	if w.settled++; w.settled%2 == 0 {
+		w.sh.restIdle()
 	}
 }
 

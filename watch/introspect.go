@@ -65,7 +65,11 @@ func (sh *shard) describe(out []WatchInfo) []WatchInfo {
 	defer sh.mu.Unlock()
 	for s := range sh.streams {
 		queued, _ := s.box.pending()
-		for _, w := range s.watches {
+		for _, at := range s.watches.all() {
+			w := s.watches.watcher(at)
+			if w == nil {
+				w = &sh.wakenLocked(rangeRef(at)).watcher // as it would be
+			}
 			out = append(out, sh.describeLocked(s, w, current, queued))
 		}
 	}

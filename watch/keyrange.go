@@ -63,6 +63,9 @@ func prefixEnd(p []byte) []byte {
 // whole reports whether every key is in the range.
 func (r keyRange) whole() bool { return r.shape == prefix && r.lo == "" }
 
+// hashed reports whether an index finds the range by hash.
+func (r keyRange) hashed() bool { return r.shape <= prefix }
+
 // span is the range for the store.
 func (r keyRange) span() mvcc.Span {
 	lo := []byte(r.lo)

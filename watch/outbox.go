@@ -56,6 +56,7 @@ type outbox struct {
 	peak    int64 // most bytes ever
 	control int64 // sequence number behind the last control entry
 	parked  bool  // the consumer waits on wake
+	bare    bool  // the consumer has received all it took
 	victims bool  // something was refused since the last take
 	closed  error
 
@@ -203,12 +204,13 @@ func (o *outbox) take(empty []entry) (queue []entry, at int64, victims bool, err
 		return nil, o.taken, false, o.closed
 	}
 	if len(o.queue) == 0 {
-		o.parked = true
+		o.parked, o.bare = true, true
 		return empty, o.taken, false, nil
 	}
 	at = o.taken
 	queue, o.queue = o.queue, empty
 	o.taken += int64(len(queue))
+	o.bare = false
 	o.entries, o.bytes = 0, 0
 	victims, o.victims = o.victims, false
 	return queue, at, victims, nil
@@ -229,6 +231,13 @@ func (o *outbox) pending() (bytes, peak int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return o.bytes, o.peak
+}
+
+// spent reports whether the consumer has received all there ever was.
+func (o *outbox) spent() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.bare && len(o.queue) == 0
 }
 
 // idle reports whether nothing is queued.

@@ -28,6 +28,7 @@ func (h *Hub) runProgress(ctx context.Context) {
 		}
 		for _, sh := range h.shards {
 			sh.tick()
+			sh.restIdle()
 		}
 	}
 }
@@ -72,7 +73,7 @@ func (sh *shard) answerOwedLocked(s *Stream) {
 	bar, owed := sh.owed[s]
 	switch {
 	case !owed:
-	case len(s.watches) == 0:
+	case s.watches.len() == 0:
 		delete(sh.owed, s)
 	case s.behind == 0 && sh.offered >= bar && !sh.admitted:
 		if s.box.answer(Response{WatchID: NoWatch, Revision: sh.offered}) {

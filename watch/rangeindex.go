@@ -1,128 +1,134 @@
 package watch
 
-import "github.com/watchkv/watchkv/internal/interval"
+import (
+	"slices"
+
+	"github.com/watchkv/watchkv/internal/interval"
+)
 
 // rangeIndex maps ranges of keys to values and finds the values of all ranges
-// that hold a key. Single keys and prefixes are found by hash, one table for
-// each length of prefix; only other ranges need the interval tree. So the
-// cost of a look-up follows the shapes of the ranges there are, not their
-// number. Not safe for concurrent use.
+// that hold a key. Single keys and prefixes are found by hash, with one
+// look-up for each length of prefix; only other ranges need the interval
+// tree. So the cost of a look-up follows the shapes of the ranges there are,
+// not their number. Not safe for concurrent use.
 type rangeIndex[V any] struct {
-	keys     map[string]V
-	mostKeys int              // since keys was made
-	prefixes []prefixTable[V] // ascending by length, none empty
-	ranges   interval.Tree[*V]
+	keys     keyTable[V]
+	prefixes []prefixLength // ascending, none without a prefix
+	singles  int
+	ranges   interval.Tree[V]
 
-	hits    []V      // what collect gathers
-	collect func(*V) // made once, so that a look-up allocates nothing
+	hits    []V     // what collect gathers
+	collect func(V) // made once, so that a look-up allocates nothing
 }
 
-// keptKeys is the largest table of single keys that is kept once it is empty.
-const keptKeys = 1024
+// prefixLength counts the prefixes of one length. Length 0 is the whole
+// keyspace.
+type prefixLength struct{ length, count int }
 
-// prefixTable holds the ranges that are prefixes of one length. Length 0 is
-// the whole keyspace.
-type prefixTable[V any] struct {
-	length int
-	values map[string]V
-}
+// rangeRef is the handle of a range in its index, 0 for none: a number in the
+// table of keys or, with inTree, in the tree.
+type rangeRef uint32
 
-func (x *rangeIndex[V]) get(r keyRange) (v V, ok bool) {
-	switch r.shape {
-	case single:
-		v, ok = x.keys[r.lo]
-	case prefix:
-		for i := range x.prefixes {
-			if x.prefixes[i].length == len(r.lo) {
-				v, ok = x.prefixes[i].values[r.lo]
-			}
-		}
-	default:
-		if node := x.find(r); node != nil {
-			return *node.Value(), true
-		}
+const inTree rangeRef = 1 << 30
+
+// maxRanges bounds what an index may hold, so that two more bits of a handle
+// stay free.
+const maxRanges = 1<<30 - 1<<20
+
+// len returns the number of ranges.
+func (x *rangeIndex[V]) len() int { return x.keys.entries.Len() + x.ranges.Len() }
+
+// find returns the handle of a range, or 0.
+func (x *rangeIndex[V]) find(r keyRange) rangeRef {
+	if r.hashed() {
+		return rangeRef(x.keys.find([]byte(r.lo), r.shape))
 	}
-	return v, ok
-}
-
-func (x *rangeIndex[V]) find(r keyRange) *interval.Node[*V] {
 	s := r.span()
-	return x.ranges.Find(s.Lo, s.Hi)
+	if i := x.ranges.Find(s.Lo, s.Hi); i != 0 {
+		return inTree | rangeRef(i)
+	}
+	return 0
 }
 
-// set stores v for the range, replacing what was there.
-func (x *rangeIndex[V]) set(r keyRange, v V) {
-	switch r.shape {
-	case single:
-		if x.keys == nil {
-			x.keys = map[string]V{}
-		}
-		x.keys[r.lo] = v
-		x.mostKeys = max(x.mostKeys, len(x.keys))
-	case prefix:
-		x.prefixTable(len(r.lo)).values[r.lo] = v
-	default:
-		if node := x.find(r); node != nil {
-			*node.Value() = v
-			return
-		}
-		if x.collect == nil {
-			x.collect = func(v *V) { x.hits = append(x.hits, *v) }
-		}
-		s := r.span()
-		x.ranges.Insert(s.Lo, s.Hi, &v)
+// at returns where the value of a range is, until the next add or remove.
+func (x *rangeIndex[V]) at(i rangeRef) *V {
+	if i&inTree == 0 {
+		return &x.keys.entries.At(uint32(i)).value
+	}
+	return x.ranges.Value(interval.Ref(i &^ inTree))
+}
+
+// rangeAt returns the range of a handle.
+func (x *rangeIndex[V]) rangeAt(i rangeRef) keyRange {
+	if i&inTree == 0 {
+		e := x.keys.entries.At(uint32(i))
+		return keyRange{lo: e.key, shape: e.shape()}
+	}
+	lo, hi := x.ranges.Range(interval.Ref(i &^ inTree))
+	if hi == nil {
+		return keyRange{lo: string(lo), shape: open}
+	}
+	return keyRange{lo: string(lo), hi: string(hi), shape: bounded}
+}
+
+// add stores the value of a range that is not there.
+func (x *rangeIndex[V]) add(r keyRange, v V) rangeRef {
+	if r.hashed() {
+		x.count(r.shape, len(r.lo), 1)
+		return rangeRef(x.keys.add(r.lo, r.shape, v))
+	}
+	if x.collect == nil {
+		x.collect = func(v V) { x.hits = append(x.hits, v) }
+	}
+	s := r.span()
+	return inTree | rangeRef(x.ranges.Insert(s.Lo, s.Hi, v))
+}
+
+func (x *rangeIndex[V]) remove(i rangeRef) {
+	if i&inTree != 0 {
+		x.ranges.Delete(interval.Ref(i &^ inTree))
+		return
+	}
+	e := x.keys.entries.At(uint32(i))
+	x.count(e.shape(), len(e.key), -1)
+	x.keys.remove(uint32(i))
+}
+
+// count notes that there are n more single keys, or prefixes of a length.
+func (x *rangeIndex[V]) count(s shape, length, n int) {
+	if s == single {
+		x.singles += n
+		return
+	}
+	at, there := slices.BinarySearchFunc(x.prefixes, length, func(p prefixLength, l int) int { return p.length - l })
+	if !there {
+		x.prefixes = slices.Insert(x.prefixes, at, prefixLength{length: length})
+	}
+	if x.prefixes[at].count += n; x.prefixes[at].count == 0 {
+		x.prefixes = slices.Delete(x.prefixes, at, at+1)
 	}
 }
 
-// prefixTable finds or makes the table for prefixes of a length.
-func (x *rangeIndex[V]) prefixTable(length int) *prefixTable[V] {
-	at := 0
-	for at < len(x.prefixes) && x.prefixes[at].length < length {
-		at++
+// single returns the number of a single key in the table, or 0.
+func (x *rangeIndex[V]) single(key []byte) uint32 {
+	if x.singles == 0 {
+		return 0
 	}
-	if at == len(x.prefixes) || x.prefixes[at].length != length {
-		x.prefixes = append(x.prefixes, prefixTable[V]{})
-		copy(x.prefixes[at+1:], x.prefixes[at:])
-		x.prefixes[at] = prefixTable[V]{length: length, values: map[string]V{}}
-	}
-	return &x.prefixes[at]
-}
-
-func (x *rangeIndex[V]) delete(r keyRange) {
-	switch r.shape {
-	case single:
-		delete(x.keys, r.lo)
-		if len(x.keys) == 0 && x.mostKeys > keptKeys { // a table never shrinks by itself
-			x.keys, x.mostKeys = nil, 0
-		}
-	case prefix:
-		for i := range x.prefixes {
-			if x.prefixes[i].length != len(r.lo) {
-				continue
-			}
-			delete(x.prefixes[i].values, r.lo)
-			if len(x.prefixes[i].values) == 0 {
-				x.prefixes = append(x.prefixes[:i], x.prefixes[i+1:]...)
-			}
-			return
-		}
-	default:
-		x.ranges.Delete(x.find(r))
-	}
+	return x.keys.find(key, single)
 }
 
 // match appends to dst the values of all ranges that hold key.
 func (x *rangeIndex[V]) match(dst []V, key []byte) []V {
-	if v, ok := x.keys[string(key)]; ok {
-		dst = append(dst, v)
+	if i := x.single(key); i != 0 {
+		dst = append(dst, x.keys.entries.At(i).value)
 	}
 	for i := range x.prefixes {
 		n := x.prefixes[i].length
 		if n > len(key) {
 			break
 		}
-		if v, ok := x.prefixes[i].values[string(key[:n])]; ok {
-			dst = append(dst, v)
+		if i := x.keys.find(key[:n], prefix); i != 0 {
+			dst = append(dst, x.keys.entries.At(i).value)
 		}
 	}
 	if x.ranges.Len() > 0 {
@@ -135,7 +141,7 @@ func (x *rangeIndex[V]) match(dst []V, key []byte) []V {
 
 // holds reports whether any range holds key.
 func (x *rangeIndex[V]) holds(key []byte) bool {
-	if _, ok := x.keys[string(key)]; ok {
+	if x.single(key) != 0 {
 		return true
 	}
 	for i := range x.prefixes {
@@ -143,7 +149,7 @@ func (x *rangeIndex[V]) holds(key []byte) bool {
 		if n > len(key) {
 			break
 		}
-		if _, ok := x.prefixes[i].values[string(key[:n])]; ok {
+		if x.keys.find(key[:n], prefix) != 0 {
 			return true
 		}
 	}

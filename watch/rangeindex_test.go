@@ -74,7 +74,13 @@ func TestRangeIndexModel(t *testing.T) {
 					return
 				}
 				v := rapid.IntRange(1, 1000).Draw(t, "v")
-				x.set(rangeOf(s), v)
+				if at := x.find(rangeOf(s)); at != 0 {
+					*x.at(at) = v
+				} else {
+					at := x.add(rangeOf(s), v)
+					require.Equal(t, at, x.find(rangeOf(s)))
+					require.Equal(t, rangeOf(s), x.rangeAt(at))
+				}
 				back := rangeOf(s).span()
 				require.Equal(t, name(s), name(back), "the same set in the same form")
 				model[name(s)] = struct {
@@ -84,7 +90,9 @@ func TestRangeIndexModel(t *testing.T) {
 			},
 			"delete": func(t *rapid.T) {
 				s := span.Draw(t, "span")
-				x.delete(rangeOf(s))
+				if at := x.find(rangeOf(s)); at != 0 {
+					x.remove(at)
+				}
 				delete(model, name(s))
 			},
 			"": func(t *rapid.T) {
@@ -94,10 +102,11 @@ func TestRangeIndexModel(t *testing.T) {
 					if m.span.Contains(k) {
 						want = append(want, m.v)
 					}
-					got, ok := x.get(rangeOf(m.span))
-					require.True(t, ok)
-					require.Equal(t, m.v, got)
+					at := x.find(rangeOf(m.span))
+					require.NotZero(t, at)
+					require.Equal(t, m.v, *x.at(at))
 				}
+				require.Equal(t, len(model), x.len())
 				got := x.match(nil, k)
 				slices.Sort(want)
 				slices.Sort(got)
@@ -108,35 +117,52 @@ func TestRangeIndexModel(t *testing.T) {
 	})
 }
 
-// BenchmarkRangeIndexMatch: an event among 10,000 single keys, prefixes or
-// other ranges, one of which holds it.
+// BenchmarkRangeIndexMatch: an event among many single keys, prefixes or other
+// ranges, one of which holds it or none; nested has three wide ranges around
+// all of them besides.
 func BenchmarkRangeIndexMatch(b *testing.B) {
-	const n = 10_000
-	key := func(i int) []byte { return fmt.Appendf(nil, "registry/pods/namespace-%06d/", i) }
-	for _, shape := range []string{"key", "prefix", "range"} {
-		b.Run(shape, func(b *testing.B) {
+	key := func(i int) []byte { return fmt.Appendf(nil, "registry/pods/namespace-%07d/", i) }
+	for _, n := range []int{10_000, 1_000_000} {
+		for _, shape := range []string{"key", "prefix", "range", "nested"} {
 			var x rangeIndex[*group]
-			for i := range n {
+			g := &group{}
+			for _, i := range rand.Perm(n) {
 				s := mvcc.SpanOf(key(i), nil)
 				switch shape {
 				case "prefix":
 					s.Hi = prefixEnd(key(i))
-				case "range":
+				case "range", "nested":
 					s.Hi = append(key(i), 'z')
 				}
-				x.set(rangeOf(s), &group{})
+				x.add(rangeOf(s), g)
 			}
-			keys := make([][]byte, 1024)
+			want := 1
+			if shape == "nested" {
+				for i := range 3 {
+					x.add(rangeOf(mvcc.Span{Lo: []byte("registry/pods/name"), Hi: []byte{'s', byte(i)}}), g)
+				}
+				want = 4
+			}
+			keys := make([][]byte, 1<<16)
 			for i := range keys {
 				keys[i] = key(rand.IntN(n))
 			}
-			var hits []*group
-			b.ReportAllocs()
-			for i := 0; b.Loop(); i++ {
-				if hits = x.match(hits[:0], keys[i%len(keys)]); len(hits) != 1 {
-					b.Fatal(len(hits))
-				}
+			run := func(name string, want int) {
+				b.Run(fmt.Sprintf("%d/%s/%s", n, shape, name), func(b *testing.B) {
+					var hits []*group
+					b.ReportAllocs()
+					for i := 0; b.Loop(); i++ {
+						if hits = x.match(hits[:0], keys[i%len(keys)]); len(hits) != want {
+							b.Fatal(len(hits))
+						}
+					}
+				})
 			}
-		})
+			run("hit", want)
+			for _, k := range keys {
+				k[len(k)-1] = '.'
+			}
+			run("miss", want-1)
+		}
 	}
 }

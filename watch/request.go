@@ -60,4 +60,13 @@ type Request struct {
 	MaxLagBytes     int64
 }
 
+// options are the request's, as far as its policy heeds them.
+func (r *Request) options() options {
+	o := options{prevKV: r.PrevKV, noPut: r.NoPut, noDelete: r.NoDelete, policy: r.Policy}
+	if r.Policy == Cancel {
+		o.maxLagRevisions, o.maxLagBytes = r.MaxLagRevisions, r.MaxLagBytes
+	}
+	return o
+}
+
 func (r *Request) span() mvcc.Span { return mvcc.SpanOf(r.Key, r.End) }

@@ -201,7 +201,8 @@ func (s *script) watch(b *strings.Builder, d *datadriven.TestData) error {
 }
 
 // step does one step of dispatch, or rounds of catch-up until there is
-// nothing to read ("catch-up") or just one ("catch-up once"), or a tick.
+// nothing to read ("catch-up") or just one ("catch-up once"), or a tick, or
+// puts to rest what may be.
 func (s *script) step(d *datadriven.TestData) error {
 	sh, ctx := s.hub.shards[0], context.Background()
 	switch d.CmdArgs[0].Key {
@@ -214,6 +215,8 @@ func (s *script) step(d *datadriven.TestData) error {
 		}
 	case "tick":
 		sh.tick()
+	case "rest":
+		sh.restIdle()
 	default:
 		return errors.New("no such step")
 	}
@@ -301,7 +304,7 @@ func (s *script) stats(b *strings.Builder, d *datadriven.TestData) {
 		"offers": st.Offers, "dispatched": st.EventsDispatched, "pending": st.PendingBytes, "prev-missing": st.PrevKVMissing,
 		"memory": st.CatchUp[WayMemory].Events, "index": st.CatchUp[WayIndex].Events, "scan": st.CatchUp[WayScan].Events,
 		"chunks": st.ChunksRead, "plans-index": st.PlansIndex, "plans-scan": st.PlansScan, "streams": int64(st.Streams),
-		"groups": int64(s.hub.shards[0].groups.count),
+		"groups": int64(s.hub.shards[0].groups.count), "awake": int64(s.hub.shards[0].groups.first.Len()),
 	}
 	for _, a := range d.CmdArgs {
 		n, ok := all[a.Key]

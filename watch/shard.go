@@ -120,6 +120,7 @@ func (sh *shard) releaseWaitingLocked(offering bool) {
 		at := f.w.seat
 		at.stream.behind--
 		sh.placeLocked(f.w, at.group, at.stream, f.start, false)
+		sh.restLocked(at.group) // it was offered nothing yet
 	}
 }
 
@@ -322,7 +323,7 @@ func (sh *shard) endLocked(s *Stream, w *watcher, r Response, tell bool) {
 	if w.dead() {
 		return
 	}
-	delete(s.watches, w.id)
+	s.watches.remove(w.id)
 	delete(sh.progress, w)
 	sh.hub.watches.Add(-1)
 	at := int64(math.MaxInt64) // of a stream that ends, what Recv has taken is received still

@@ -30,7 +30,7 @@ type Stream struct {
 	at      place   // in taking
 
 	// Guarded by shard.mu.
-	watches map[int64]*watcher
+	watches watchTable
 	nextID  int64
 	victims []*seat          // waiting for Recv
 	reading map[*group]*seat // the newest unsynced seat of a group
@@ -76,18 +76,22 @@ func (s *Stream) Watch(r Request) (id int64, err error) {
 		s.refuseHistoryLocked(created, err)
 		return id, nil
 	}
-	w := &watcher{id: id, created: current, start: next, progress: r.Progress, caughtUp: created.CaughtUp}
-	g := sh.groupLocked(&r)
-	g.watches++
-	s.watches[id] = w
 	sh.hub.watches.Add(1)
-	if w.progress {
-		sh.progress[w] = current
-	}
 	if bar, owed := sh.owed[s]; owed {
 		sh.owed[s] = max(bar, current) // never below the Created of a watch it speaks for
 	}
 	s.box.tell(created)
+	keys, o := rangeOf(r.span()), r.options()
+	if r.StartRevision == 0 && current == sh.offered && !r.Progress && sh.restNewLocked(s, id, keys, &o) {
+		return id, nil
+	}
+	w := &watcher{id: id, created: current, start: next, progress: r.Progress, caughtUp: created.CaughtUp}
+	g := sh.groupLocked(keys, o)
+	g.watches++
+	s.watches.setAwake(w)
+	if w.progress {
+		sh.progress[w] = current
+	}
 	sh.placeLocked(w, g, s, next, r.StartRevision > current)
 	if !w.caughtUp && (w.seat.state == parked || w.seat.state == Synced) {
 		sh.marks = append(sh.marks, w)
@@ -105,10 +109,12 @@ func (s *Stream) refuseLocked(r *Request) error {
 		return ErrNegativeID
 	case r.StartRevision < 0:
 		return mvcc.ErrCompacted
-	case s.watches[r.ID] != nil && r.ID != 0:
+	case r.ID != 0 && s.watches.ref(r.ID) != 0:
 		return ErrDuplicateID
-	case cfg.MaxWatchesPerStream > 0 && len(s.watches) >= cfg.MaxWatchesPerStream:
-		return fmt.Errorf("%w: %d on this stream, the bound", ErrTooManyWatches, len(s.watches))
+	case cfg.MaxWatchesPerStream > 0 && s.watches.len() >= cfg.MaxWatchesPerStream:
+		return fmt.Errorf("%w: %d on this stream, the bound", ErrTooManyWatches, s.watches.len())
+	case s.shard.groups.heads.len() >= maxRanges:
+		return fmt.Errorf("%w: %d ranges, the most there can be", ErrTooManyWatches, maxRanges)
 	case cfg.MaxWatches > 0 && s.shard.hub.watches.Load() >= int64(cfg.MaxWatches):
 		return fmt.Errorf("%w: %d in all, the bound", ErrTooManyWatches, cfg.MaxWatches)
 	}
@@ -128,7 +134,7 @@ func (s *Stream) refuseHistoryLocked(created Response, err error) {
 
 // pickIDLocked returns the next id that no watch of the stream has.
 func (s *Stream) pickIDLocked() int64 {
-	for s.watches[s.nextID] != nil {
+	for s.watches.ref(s.nextID) != 0 {
 		s.nextID++
 	}
 	id := s.nextID
@@ -136,17 +142,23 @@ func (s *Stream) pickIDLocked() int64 {
 	return id
 }
 
-// groupLocked finds or makes the group that a request belongs to.
-func (sh *shard) groupLocked(r *Request) *group {
-	o := options{prevKV: r.PrevKV, noPut: r.NoPut, noDelete: r.NoDelete, policy: r.Policy}
-	if r.Policy == Cancel {
-		o.maxLagRevisions, o.maxLagBytes = r.MaxLagRevisions, r.MaxLagBytes
+// groupLocked finds or makes the group of a range and options.
+func (sh *shard) groupLocked(keys keyRange, o options) *group {
+	at := sh.groups.heads.find(keys)
+	if at == 0 {
+		return sh.groups.add(keys, o)
 	}
-	keys := rangeOf(r.span())
-	if g := sh.groups.find(keys, o); g != nil {
-		return g
+	first := sh.firstLocked(at)
+	g := first
+	for g != nil && g.options != o {
+		g = g.sibling
 	}
-	return sh.groups.add(keys, o)
+	if g == nil {
+		g = &group{keys: keys, options: o, sibling: first.sibling}
+		first.sibling = g
+		sh.groups.count++
+	}
+	return g
 }
 
 // Cancel ends a watch: one Canceled response, and nothing of that id after
@@ -159,11 +171,16 @@ func (s *Stream) Cancel(id int64) error {
 	if s.closed {
 		return ErrStreamClosed
 	}
-	w := s.watches[id]
-	if w == nil {
+	at := s.watches.ref(id)
+	if at == 0 {
 		return fmt.Errorf("%w: id %d", ErrNoWatch, id)
 	}
-	sh.endLocked(s, w, Response{Revision: sh.source.Rev()}, true)
+	r := Response{Revision: sh.source.Rev()}
+	if w := s.watches.watcher(at); w != nil {
+		sh.endLocked(s, w, r, true)
+	} else {
+		sh.endRestingLocked(s, id, rangeRef(at), r, true)
+	}
 	return nil
 }
 
@@ -284,8 +301,12 @@ func (s *Stream) end(err error) {
 	if s.closed {
 		return
 	}
-	for _, w := range s.watches {
-		sh.endLocked(s, w, Response{}, false)
+	for id, at := range s.watches.all() {
+		if w := s.watches.watcher(at); w != nil {
+			sh.endLocked(s, w, Response{}, false)
+		} else {
+			sh.endRestingLocked(s, id, rangeRef(at), Response{}, false)
+		}
 	}
 	s.closed = true
 	s.victims, s.reading = nil, nil

@@ -71,6 +71,15 @@ func (st *seat) leave() {
 
 func (st *seat) live() int { return len(st.members) - int(st.dead) }
 
+// only returns the one live member there is.
+func (st *seat) only() *watcher {
+	i := 0
+	for st.members[i].dead() {
+		i++
+	}
+	return st.members[i]
+}
+
 // drop removes a member. The slice may be in outbox entries: it is left as it
 // is until half of it is dead, then replaced.
 func (st *seat) drop() {

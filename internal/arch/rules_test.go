@@ -37,7 +37,7 @@ var rules = []rule{
 	// The checker works outside tests too, so it may not know the testing
 	// package.
 	{pkg: "watch/watchtest", ours: []string{"mvcc", "watch", "internal/interval"}},
-	{pkg: "watch", ours: []string{"mvcc", "internal/interval", "internal/invariant"}},
+	{pkg: "watch", ours: []string{"mvcc", "internal/interval", "internal/invariant", "internal/slab"}},
 	{
 		pkg:  "bench",
 		ours: []string{"backend", "mvcc", "watch", "watch/watchtest", "bench/*"},
@@ -73,7 +73,8 @@ var rules = []rule{
 	{pkg: "examples/embed-pebble", ours: []string{"backend", "backend/pebble", "mvcc", "watch"}},
 	{pkg: "examples/embed-badger", ours: []string{"backend", "backend/badger", "mvcc", "watch"}},
 	{pkg: "examples/embed-mem", ours: []string{"backend", "backend/mem", "mvcc", "watch"}},
-	{pkg: "internal/interval"},
+	{pkg: "internal/interval", ours: []string{"internal/slab"}},
+	{pkg: "internal/slab"},
 	{pkg: "internal/invariant"},
 	{pkg: "internal/arch"},
 	{pkg: "internal/model", ours: []string{"mvcc", "watch"}, isTest: true},

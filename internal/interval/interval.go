@@ -4,129 +4,153 @@
 // A Tree is a treap ordered by range; each node also knows which range below
 // it ends last, so Stab can leave out whole subtrees. Insert and Delete take
 // expected O(log n), Stab O((1+k)·log n) for k hits. Nothing recurses, so
-// depth never meets a stack, and Stab does not allocate. A stored range costs
-// 96 bytes beside its bounds.
+// depth never meets a stack, and Stab does not allocate. Nodes lie in a slab
+// and are linked by number: a stored range costs 48 bytes, its value and its
+// bounds.
 //
 // The shape follows from the order of calls alone: priorities come from a
 // generator that starts the same in every Tree.
 package interval
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/watchkv/watchkv/internal/slab"
+)
 
 // Tree holds values under ranges lo <= key < hi. The zero value is empty and
 // ready. Equal ranges may be stored many times. A Tree must not be copied
 // after first use and has no lock: the caller serialises Insert and Delete
 // against everything; several Stabs may run at once.
 type Tree[V any] struct {
-	root   *Node[V]
-	length int
-	random uint64
+	root   Ref
+	nodes  slab.Slab[node[V]]
+	random uint32
 }
 
-// Node is the handle of one stored range, good until it is deleted.
-type Node[V any] struct {
-	lo, hi []byte
-	value  V
+// Ref is the handle of one stored range in its tree, good until it is
+// deleted; then it may come to be another's. 0 is none.
+type Ref uint32
 
-	parent, left, right *Node[V]
-	last                *Node[V] // one that ends last in this subtree, perhaps itself
-	priority            uint64   // a parent's is never smaller than its child's; 0 once deleted
+type node[V any] struct {
+	bounds []byte // lo and hi, one behind the other
+	split  uint32 // where hi begins
+	open   bool   // there is no hi
+
+	parent, left, right Ref
+	last                Ref    // one that ends last in this subtree, perhaps itself
+	priority            uint32 // a parent's is never smaller than its child's; 0 once deleted
+	value               V
 }
+
+func (n *node[V]) lo() []byte { return n.bounds[:n.split] }
+
+func (n *node[V]) hi() []byte {
+	if n.open {
+		return nil
+	}
+	return n.bounds[n.split:]
+}
+
+func (t *Tree[V]) at(i Ref) *node[V] { return t.nodes.At(uint32(i)) }
 
 // Range returns the bounds given to Insert; they must not be modified.
-func (n *Node[V]) Range() (lo, hi []byte) { return n.lo, n.hi }
+func (t *Tree[V]) Range(i Ref) (lo, hi []byte) {
+	n := t.at(i)
+	return n.lo(), n.hi()
+}
 
-// Value returns what was stored with the range.
-func (n *Node[V]) Value() V { return n.value }
+// Value returns where what is stored with the range is, until the next Insert
+// or Delete.
+func (t *Tree[V]) Value(i Ref) *V { return &t.at(i).value }
 
 // Len returns the number of stored ranges, duplicates counted.
-func (t *Tree[V]) Len() int { return t.length }
+func (t *Tree[V]) Len() int { return t.nodes.Len() }
 
-// Insert stores v under lo <= key < hi. A nil hi is unbounded; a non-nil hi
-// that is not above lo gives a range that contains nothing, stored all the
-// same. The tree keeps lo and hi: the caller must not modify them afterwards.
-func (t *Tree[V]) Insert(lo, hi []byte, v V) *Node[V] {
-	n := &Node[V]{lo: lo, hi: hi, value: v, priority: t.nextPriority()}
-	n.last = n
-	t.length++
+// Insert stores v under a copy of lo <= key < hi. A nil hi is unbounded; a
+// non-nil hi that is not above lo gives a range that contains nothing, stored
+// all the same.
+func (t *Tree[V]) Insert(lo, hi []byte, v V) Ref {
+	bounds := append(append(make([]byte, 0, len(lo)+len(hi)), lo...), hi...)
+	i := Ref(t.nodes.Add(node[V]{
+		bounds: bounds, split: uint32(len(lo)), open: hi == nil, priority: t.nextPriority(), value: v,
+	}))
+	n := t.at(i)
+	n.last = i
 
-	at, link := (*Node[V])(nil), &t.root
-	for *link != nil {
-		at = *link
-		if endLess(at.last.hi, hi) {
-			at.last = n
+	parent, link := Ref(0), &t.root
+	for *link != 0 {
+		parent = *link
+		at := t.at(parent)
+		if endLess(t.at(at.last).hi(), hi) {
+			at.last = i
 		}
-		if rangeLess(lo, hi, at.lo, at.hi) {
+		if rangeLess(lo, hi, at.lo(), at.hi()) {
 			link = &at.left
 		} else {
 			link = &at.right
 		}
 	}
-	n.parent = at
-	*link = n
-	for n.parent != nil && n.priority > n.parent.priority {
-		t.rotateUp(n)
+	n.parent = parent
+	*link = i
+	for n.parent != 0 && n.priority > t.at(n.parent).priority {
+		t.rotateUp(i)
 	}
-	return n
+	return i
 }
 
-// Find returns a node stored under exactly these bounds, or nil.
-func (t *Tree[V]) Find(lo, hi []byte) *Node[V] {
-	n := t.root
-	for n != nil {
+// Find returns a range stored under exactly these bounds, or 0.
+func (t *Tree[V]) Find(lo, hi []byte) Ref {
+	i := t.root
+	for i != 0 {
+		n := t.at(i)
 		switch {
-		case rangeLess(lo, hi, n.lo, n.hi):
-			n = n.left
-		case rangeLess(n.lo, n.hi, lo, hi):
-			n = n.right
+		case rangeLess(lo, hi, n.lo(), n.hi()):
+			i = n.left
+		case rangeLess(n.lo(), n.hi(), lo, hi):
+			i = n.right
 		default:
-			return n
+			return i
 		}
 	}
-	return nil
+	return 0
 }
 
-// Delete takes n out and reports whether it was there: false for nil, for a
-// node already deleted, and for one of another tree.
-func (t *Tree[V]) Delete(n *Node[V]) bool {
-	if n == nil || n.priority == 0 || n.top() != t.root {
+// Delete takes a range out and reports whether it was there: false for 0, and
+// for one already deleted whose Ref is nobody else's yet.
+func (t *Tree[V]) Delete(i Ref) bool {
+	if i == 0 || uint32(i) >= t.nodes.End() || t.at(i).priority == 0 {
 		return false
 	}
-	for n.left != nil && n.right != nil {
-		if n.left.priority > n.right.priority {
+	n := t.at(i)
+	for n.left != 0 && n.right != 0 {
+		if t.at(n.left).priority > t.at(n.right).priority {
 			t.rotateUp(n.left)
 		} else {
 			t.rotateUp(n.right)
 		}
 	}
-	child := n.left
-	if child == nil {
-		child = n.right
+	t.replace(i, max(n.left, n.right)) // one of them, or none
+	for at := n.parent; at != 0; at = t.at(at).parent {
+		t.updateLast(at)
 	}
-	parent := n.parent
-	t.replace(n, child)
-	for at := parent; at != nil; at = at.parent {
-		at.updateLast()
-	}
-	n.priority = 0
-	n.parent, n.left, n.right, n.last = nil, nil, nil, nil // a kept handle must not keep the tree alive
-	t.length--
+	t.nodes.Remove(uint32(i))
 	return true
 }
 
 // Stab calls visit for every stored range with lo <= key < hi, in ascending
 // order of lo. visit must not insert into or delete from the tree.
 func (t *Tree[V]) Stab(key []byte, visit func(v V)) {
-	n := t.root
-	from := (*Node[V])(nil) // the node the walk just came up from, if any
-	for n != nil {
+	i, from := t.root, Ref(0) // from is the node the walk just came up from, if any
+	for i != 0 {
+		n := t.at(i)
 		next := n.parent
 		switch {
-		case from == nil || from == n.parent:
-			if !above(n.last.hi, key) {
+		case from == 0 || from == n.parent:
+			if !above(t.at(n.last).hi(), key) {
 				break // everything below ends at or before key
 			}
-			if n.left != nil {
+			if n.left != 0 {
 				next = n.left
 				break
 			}
@@ -134,91 +158,82 @@ func (t *Tree[V]) Stab(key []byte, visit func(v V)) {
 		case from == n.left:
 			next = n.visitThenRight(key, visit)
 		}
-		from, n = n, next
+		from, i = i, next
 	}
 }
 
 // visitThenRight handles n when its left side is done and returns the node to
 // go on with.
-func (n *Node[V]) visitThenRight(key []byte, visit func(v V)) *Node[V] {
-	if bytes.Compare(n.lo, key) > 0 {
+func (n *node[V]) visitThenRight(key []byte, visit func(v V)) Ref {
+	if bytes.Compare(n.lo(), key) > 0 {
 		return n.parent // all to the right begin later still
 	}
-	if above(n.hi, key) {
+	if above(n.hi(), key) {
 		visit(n.value)
 	}
-	if n.right != nil {
+	if n.right != 0 {
 		return n.right
 	}
 	return n.parent
 }
 
-// rotateUp lifts n over its parent; n takes over the subtree's last.
-func (t *Tree[V]) rotateUp(n *Node[V]) {
-	p := n.parent
-	t.replace(p, n)
-	if p.left == n {
-		p.left = n.right
-		if p.left != nil {
-			p.left.parent = p
-		}
-		n.right = p
+// rotateUp lifts a node over its parent and takes over the subtree's last.
+func (t *Tree[V]) rotateUp(i Ref) {
+	n := t.at(i)
+	over := n.parent
+	p := t.at(over)
+	t.replace(over, i)
+	inner := n.left // of the two, what changes sides
+	if p.left == i {
+		inner = n.right
+		p.left, n.right = inner, over
 	} else {
-		p.right = n.left
-		if p.right != nil {
-			p.right.parent = p
-		}
-		n.left = p
+		p.right, n.left = inner, over
 	}
-	p.parent = n
+	if inner != 0 {
+		t.at(inner).parent = over
+	}
+	p.parent = i
 	n.last = p.last
-	p.updateLast()
+	t.updateLast(over)
 }
 
-// replace puts with (may be nil) where old hangs; old keeps its own links.
-func (t *Tree[V]) replace(old, with *Node[V]) {
-	p := old.parent
+// replace puts with (may be 0) where old hangs; old keeps its own links.
+func (t *Tree[V]) replace(old, with Ref) {
+	parent := t.at(old).parent
 	switch {
-	case p == nil:
+	case parent == 0:
 		t.root = with
-	case p.left == old:
-		p.left = with
+	case t.at(parent).left == old:
+		t.at(parent).left = with
 	default:
-		p.right = with
+		t.at(parent).right = with
 	}
-	if with != nil {
-		with.parent = p
-	}
-}
-
-// updateLast finds n.last again from n and its children.
-func (n *Node[V]) updateLast() {
-	n.last = n
-	if n.left != nil && endLess(n.last.hi, n.left.last.hi) {
-		n.last = n.left.last
-	}
-	if n.right != nil && endLess(n.last.hi, n.right.last.hi) {
-		n.last = n.right.last
+	if with != 0 {
+		t.at(with).parent = parent
 	}
 }
 
-// top returns the root of the tree that holds n.
-func (n *Node[V]) top() *Node[V] {
-	for n.parent != nil {
-		n = n.parent
+// updateLast finds a node's last again from it and its children.
+func (t *Tree[V]) updateLast(i Ref) {
+	n := t.at(i)
+	n.last = i
+	for _, child := range [...]Ref{n.left, n.right} {
+		if child != 0 && endLess(t.at(n.last).hi(), t.at(t.at(child).last).hi()) {
+			n.last = t.at(child).last
+		}
 	}
-	return n
 }
 
-// nextPriority is xorshift64 from a fixed start.
-func (t *Tree[V]) nextPriority() uint64 {
+// nextPriority is xorshift32 from a fixed start; never 0.
+func (t *Tree[V]) nextPriority() uint32 {
 	x := t.random
 	if x == 0 {
-		x = 0x9e3779b97f4a7c15
+		x = 0x9e3779b9
 	}
 	x ^= x << 13
-	x ^= x >> 7
-	x ^= x << 17
+	x ^= x >> 17
+	x ^= x << 5
 	t.random = x
 	return x
 }

@@ -54,15 +54,16 @@ func TestDelete(t *testing.T) {
 	var tree, other Tree[int]
 	first := tree.Insert([]byte("a"), nil, 1)
 	second := tree.Insert([]byte("a"), nil, 2)
-	foreign := other.Insert([]byte("a"), nil, 3)
+	other.Insert([]byte("a"), nil, 3)
 
-	assert.False(t, tree.Delete(nil), "nil")
-	assert.False(t, tree.Delete(foreign), "a node of another tree")
+	assert.False(t, tree.Delete(0), "none")
+	assert.False(t, tree.Delete(second+1), "never given")
 	assert.True(t, tree.Delete(first))
 	assert.False(t, tree.Delete(first), "deleted before")
 	assert.Equal(t, 1, tree.Len())
 	assert.Equal(t, []int{2}, stab(&tree, []byte("b")), "its twin stays")
 	assert.True(t, tree.Delete(second))
+	assert.False(t, tree.Delete(second), "deleted before, and the tree empty")
 	assert.Equal(t, 0, tree.Len())
 	assert.Empty(t, stab(&tree, []byte("b")))
 	assert.Equal(t, 1, other.Len())
@@ -74,17 +75,17 @@ func TestFind(t *testing.T) {
 		tree.Insert([]byte{byte(i * 7)}, []byte{byte(i * 13)}, i)
 	}
 	open := tree.Insert([]byte("a"), nil, -1)
-	assert.Same(t, open, tree.Find([]byte("a"), nil))
-	assert.Nil(t, tree.Find([]byte("a"), []byte("zz")))
-	assert.Nil(t, tree.Find([]byte("aa"), nil))
+	assert.Equal(t, open, tree.Find([]byte("a"), nil))
+	assert.Zero(t, tree.Find([]byte("a"), []byte("zz")))
+	assert.Zero(t, tree.Find([]byte("aa"), nil))
 	for i := range 500 {
 		n := tree.Find([]byte{byte(i * 7)}, []byte{byte(i * 13)})
-		require.NotNil(t, n)
-		lo, hi := n.Range()
+		require.NotZero(t, n)
+		lo, hi := tree.Range(n)
 		require.Equal(t, []byte{byte(i * 7), byte(i * 13)}, append(slices.Clone(lo), hi...))
 	}
 	require.True(t, tree.Delete(open))
-	assert.Nil(t, tree.Find([]byte("a"), nil))
+	assert.Zero(t, tree.Find([]byte("a"), nil))
 }
 
 func TestStabVisitsInOrderOfStart(t *testing.T) {
@@ -106,12 +107,12 @@ func TestDepthStaysLogarithmic(t *testing.T) {
 		tree.Insert(key, append(slices.Clone(key), 0), i)
 	}
 	deepest := 0
-	eachNode(&tree, func(*Node[int], int) {}, &deepest)
+	eachNode(&tree, func(Ref, int) {}, &deepest)
 	assert.Less(t, deepest, 80)
 }
 
 func TestEqualCallsGiveEqualShape(t *testing.T) {
-	build := func() (priorities []uint64) {
+	build := func() (priorities []uint32) {
 		var tree Tree[int]
 		for i := range 200 {
 			n := tree.Insert([]byte{byte(i * 37)}, nil, i)
@@ -119,7 +120,7 @@ func TestEqualCallsGiveEqualShape(t *testing.T) {
 				tree.Delete(n)
 			}
 		}
-		eachNode(&tree, func(n *Node[int], depth int) { priorities = append(priorities, n.priority, uint64(depth)) }, new(int))
+		eachNode(&tree, func(n Ref, depth int) { priorities = append(priorities, tree.at(n).priority, uint32(depth)) }, new(int))
 		return priorities
 	}
 	assert.Equal(t, build(), build())
@@ -208,7 +209,7 @@ type model struct {
 type entry struct {
 	lo, hi []byte
 	id     int
-	node   *Node[int]
+	node   Ref
 }
 
 func newModel() *model { return &model{} }
@@ -248,46 +249,48 @@ func sorted(ids []int) []int {
 // broken names the first invariant of the structure that does not hold.
 func broken(t *Tree[int]) (fault string) {
 	count := 0
-	var before *Node[int]
-	eachNode(t, func(n *Node[int], _ int) {
+	var before *node[int]
+	eachNode(t, func(i Ref, _ int) {
+		n := t.at(i)
 		count++
-		want := n.hi
-		for _, child := range []*Node[int]{n.left, n.right} {
-			if child == nil {
+		want := n.hi()
+		for _, at := range []Ref{n.left, n.right} {
+			if at == 0 {
 				continue
 			}
-			if child.parent != n || child.priority > n.priority {
+			child := t.at(at)
+			if child.parent != i || child.priority > n.priority {
 				fault = "parent or priority"
 			}
-			if endLess(want, child.last.hi) {
-				want = child.last.hi
+			if end := t.at(child.last).hi(); endLess(want, end) {
+				want = end
 			}
 		}
-		if got := n.last.hi; (want == nil) != (got == nil) || !bytes.Equal(want, got) {
-			fault = fmt.Sprintf("last end under [%q,%q): %q, want %q", n.lo, n.hi, got, want)
+		if got := t.at(n.last).hi(); (want == nil) != (got == nil) || !bytes.Equal(want, got) {
+			fault = fmt.Sprintf("last end under [%q,%q): %q, want %q", n.lo(), n.hi(), got, want)
 		}
-		if before != nil && rangeLess(n.lo, n.hi, before.lo, before.hi) {
+		if before != nil && rangeLess(n.lo(), n.hi(), before.lo(), before.hi()) {
 			fault = "order"
 		}
 		before = n
 	}, new(int))
-	if count != t.length {
+	if count != t.Len() {
 		fault = "length"
 	}
 	return fault
 }
 
 // eachNode visits in order and notes the greatest depth.
-func eachNode(t *Tree[int], visit func(n *Node[int], depth int), deepest *int) {
-	var walk func(n *Node[int], depth int)
-	walk = func(n *Node[int], depth int) {
-		if n == nil {
+func eachNode(t *Tree[int], visit func(n Ref, depth int), deepest *int) {
+	var walk func(n Ref, depth int)
+	walk = func(n Ref, depth int) {
+		if n == 0 {
 			return
 		}
 		*deepest = max(*deepest, depth)
-		walk(n.left, depth+1)
+		walk(t.at(n).left, depth+1)
 		visit(n, depth)
-		walk(n.right, depth+1)
+		walk(t.at(n).right, depth+1)
 	}
 	walk(t.root, 1)
 }
