@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"syscall"
 
 	"github.com/watchkv/watchkv/peers/contract"
+	"github.com/watchkv/watchkv/peers/curves"
 	"github.com/watchkv/watchkv/peers/job"
 )
 
@@ -23,9 +25,12 @@ func run(args []string) int {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if len(args) > 0 && args[0] == "contract" {
-		return contract.Main(ctx, args[1:], os.Stdout, os.Stderr)
+	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) int{
+		"contract": contract.Main, "curves": curves.Main, "matrix": curves.MatrixMain,
 	}
-	fmt.Fprintln(os.Stderr, "usage: peers contract|compare")
+	if len(args) > 0 && commands[args[0]] != nil {
+		return commands[args[0]](ctx, args[1:], os.Stdout, os.Stderr)
+	}
+	fmt.Fprintln(os.Stderr, "usage: peers contract|compare|curves|matrix")
 	return 2
 }
