@@ -223,6 +223,10 @@ func (c *consumer) answer(r *watch.Response) error {
 // read is the moment of delivery: key, revision and value length of every
 // event, and the time.
 func (c *consumer) read(events []mvcc.Event) {
+	if c.session.options.Unread {
+		c.events += int64(len(events))
+		return
+	}
 	bytes := 0
 	for i := range events {
 		bytes += len(events[i].KV.Key) + len(events[i].KV.Value)

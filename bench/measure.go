@@ -247,7 +247,7 @@ func (m *interferenceRun) measure(s *session) error {
 	return s.sampled(func() error {
 		start := s.clock.now() + int64(lead)
 		before := start + int64(s.sc.Warmup)
-		during := before + int64(s.sc.Duration)/2
+		during := before + int64(either(s.sc.Quiet, s.sc.Duration/2))
 		until := before + int64(s.sc.Duration)
 		s.rec.phases.begin(phaseBefore, before)
 		s.rec.phases.begin(phaseDuring, during)

@@ -81,6 +81,9 @@ type Scenario struct {
 	// a range each; its Watchers replay the history in the second half of
 	// Duration.
 	Bystanders int `json:"bystander_watchers,omitempty"`
+	// Quiet of interference is the part of Duration before anybody replays; 0
+	// is half of it.
+	Quiet time.Duration `json:"quiet_ns,omitempty"`
 	// Idle watchers of notify and slow stand beside the measured ones, on
 	// streams of their own, and watch keys that nobody writes.
 	Idle int `json:"idle_watchers,omitempty"`

@@ -47,12 +47,11 @@ func (m *registerRun) measure(s *session) error {
 	})
 }
 
-// begin opens stream i, begins its watches and takes the answers.
+// begin opens stream i and begins its watches, one after another.
 func (m *registerRun) begin(s *session, streams []Stream, i int) (err error) {
 	if streams[i], err = s.target.NewStream(fmt.Sprintf("stream %d", i)); err != nil {
 		return err
 	}
-	asked := 0
 	for j := i; j < s.sc.Watchers; j += s.sc.Streams {
 		key, end := s.work.watchRange(s.sc.Shape, j, s.sc.Watchers)
 		// As from a wire: bytes of its own, which the target may keep.
@@ -63,21 +62,27 @@ func (m *registerRun) begin(s *session, streams []Stream, i int) (err error) {
 		if err != nil {
 			return err
 		}
-		asked++
-	}
-	m.started += asked
-	for asked > 0 {
-		responses, err := streams[i].Recv(s.ctx)
-		if err != nil {
+		m.started++
+		if err := created(s.ctx, streams[i]); err != nil {
 			return err
-		}
-		for k := range responses {
-			if responses[k].Created {
-				asked--
-			}
 		}
 	}
 	return nil
+}
+
+// created takes the answer to one watch, so that no queue grows.
+func created(ctx context.Context, stream Stream) error {
+	for {
+		responses, err := stream.Recv(ctx)
+		if err != nil {
+			return err
+		}
+		for i := range responses {
+			if responses[i].Created {
+				return nil
+			}
+		}
+	}
 }
 
 // try puts to keys of a few watchers and waits for the event of each.

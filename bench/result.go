@@ -29,6 +29,9 @@ type Result struct {
 	// Unchecked: the checker was left out, so nothing is known about the
 	// promises.
 	Unchecked bool `json:"unchecked,omitempty"`
+	// Unread: events were counted and not read; none was delivered in the
+	// sense of the other results.
+	Unread bool `json:"unread,omitempty"`
 	// Source describes a history that came from elsewhere.
 	Source *Source `json:"source,omitempty"`
 	Runs   []Run   `json:"runs"`
@@ -135,6 +138,14 @@ func (r *Run) metric(name string) (v float64, ok bool) {
 }
 
 func (r *Run) set(name string, v float64) { r.Metrics[name] = v }
+
+// done notes the part of what was planned that was done, unless the scenario
+// knows better.
+func (r *Run) done(ratio float64) {
+	if _, known := r.Metrics["done_ratio"]; !known && r.Metrics != nil {
+		r.set("done_ratio", ratio)
+	}
+}
 
 func (r *Run) absent(name, reason string) { r.NotMeasured[name] = reason }
 

@@ -31,6 +31,9 @@ type Options struct {
 	// Unchecked leaves the checker out, to show what it costs. Nothing is
 	// known then about the promises.
 	Unchecked bool
+	// Unread counts events as they are handed over and reads none of them: what
+	// handing them over costs. Implies Unchecked.
+	Unread bool
 	// NoProbes leaves out the few watches that a live scenario adds to look
 	// at more promises.
 	NoProbes bool
@@ -51,7 +54,8 @@ type Options struct {
 // Result.Broken. An error means that something could not be measured; the
 // result then holds what was.
 func Measure(ctx context.Context, plan Plan, o Options) (*Result, error) {
-	res := &Result{Schema: Schema, Started: time.Now().UTC().Truncate(time.Second), Target: o.Kind.Facts(), Plan: plan, Unchecked: o.Unchecked}
+	o.Unchecked = o.Unchecked || o.Unread
+	res := &Result{Schema: Schema, Started: time.Now().UTC().Truncate(time.Second), Target: o.Kind.Facts(), Plan: plan, Unchecked: o.Unchecked, Unread: o.Unread}
 	if o.Recording != nil {
 		res.Source = &o.Recording.Facts
 	}
@@ -110,6 +114,7 @@ func (r *runner) cutShort(run *Run, after time.Duration, rep, i int) {
 	measured := time.Duration(run.Metrics["measured_ns"])
 	of := sc.Duration
 	if of > 0 {
+		run.done(float64(measured) / float64(of))
 		of += sc.Warmup
 	}
 	r.result.CutShort = &CutShort{Scenario: sc.Title(), After: after, Of: of, Measured: measured}

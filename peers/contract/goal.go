@@ -6,12 +6,12 @@ import (
 	"slices"
 )
 
-// goal is what a figure must be, or should reach: one of three ways to say it,
-// or none.
+// goal is what a figure must be, or should reach, said in one of four ways.
+// The zero value is no goal.
 type goal struct {
 	ratio float64 // at least so many times better than etcd's in the same run
 	at    float64 // this figure or better
-	zero  bool    // at is 0, and meant
+	zero  bool    // none at all
 	share float64 // at least this part of the limit
 }
 
@@ -24,7 +24,7 @@ func (g goal) text(show func(float64) string) string {
 	case g.ratio > 0:
 		return fmt.Sprintf("%gx", g.ratio)
 	case g.share > 0:
-		return fmt.Sprintf("%.0f%% of limit", 100*g.share)
+		return fmt.Sprintf("%.0f%% limit", 100*g.share)
 	}
 	return show(g.at)
 }
@@ -34,29 +34,33 @@ type outcome string
 
 const (
 	met     outcome = "met"
-	missed  outcome = "MISSED"
+	missed  outcome = "missed"
 	unknown outcome = "unknown"
 )
 
+// judge compares a figure with the goal; ratio and limit are NaN where there
+// is none. Without a goal the answer is empty.
 func (g goal) judge(less bool, own, ratio, limit float64) outcome {
-	say := func(known, ok bool) outcome {
-		switch {
-		case !known || math.IsNaN(own):
-			return unknown
-		case ok:
-			return met
-		}
-		return missed
+	known, ok := !math.IsNaN(own), false
+	switch {
+	case g.none():
+		return ""
+	case g.ratio > 0:
+		known, ok = known && !math.IsNaN(ratio), ratio >= g.ratio
+	case g.share > 0:
+		known, ok = known && !math.IsNaN(limit), own >= g.share*limit
+	case less:
+		ok = own <= g.at
+	default:
+		ok = own >= g.at
 	}
 	switch {
-	case g.ratio > 0:
-		return say(!math.IsNaN(ratio), ratio >= g.ratio)
-	case g.share > 0:
-		return say(limit > 0, own >= g.share*limit)
-	case less:
-		return say(true, own <= g.at)
+	case !known:
+		return unknown
+	case ok:
+		return met
 	}
-	return say(true, own >= g.at)
+	return missed
 }
 
 // median of values, NaN of none.
@@ -68,7 +72,7 @@ func median(values []float64) float64 {
 	return (sorted[(len(sorted)-1)/2] + sorted[len(sorted)/2]) / 2
 }
 
-// better is how many times better own is than peer.
+// better is how many times better own is than peer; NaN if one is 0.
 func better(own, peer float64, less bool) float64 {
 	if less {
 		own, peer = peer, own

@@ -8,56 +8,62 @@ import (
 	"github.com/watchkv/watchkv/peers/job"
 )
 
-// verdict is one line of the table with its figures.
+// verdict is a line with its figures: medians, NaN where there is none.
 type verdict struct {
 	line
-	own, peer float64 // medians; NaN: not measured
-	ratio     float64 // median of the pairs' ratios
-	low, high float64 // smallest and largest of them
-	limitAt   float64
-	cut       time.Duration // of the peer
-	done      float64
-	must      outcome
-	reach     outcome
+	ours, etcd     []float64 // in the order of the pairs
+	own, peer      float64
+	ratio          float64 // median of the pairs' ratios
+	lowest, most   float64 // of them
+	limitAt        float64
+	cut            *sample // the peer's run, if it was cut
+	musts, reaches outcome
 }
 
-// judge reads a line's figures from the runs of its measurement.
+// judge reads a line's figures from the runs of its measurement; nil runs are
+// of a measurement that failed.
 func judge(l line, r *runs) verdict {
-	v := verdict{line: l, peer: math.NaN(), ratio: math.NaN(), low: math.NaN(), high: math.NaN()}
-	own := figures(l, r.of(l.engine, l.heap))
-	v.own = median(own)
-	var peer []float64
-	if !l.ownOnly {
-		samples := r.of(job.Etcd, l.heap)
-		peer = figures(l, samples)
-		v.peer = median(peer)
-		if len(samples) > 0 {
-			v.cut, v.done = samples[0].cut, samples[0].done
-		}
+	none := math.NaN()
+	v := verdict{line: l, own: none, peer: none, ratio: none, lowest: none, most: none, limitAt: none}
+	if r != nil {
+		v.read(r)
 	}
-	v.limitAt = l.limitOf(r)
-	var ratios []float64
-	for i := range own {
-		if len(peer) > 0 {
-			ratios = append(ratios, better(own[i], peer[min(i, len(peer)-1)], l.less))
-		}
-	}
-	if len(ratios) > 0 {
-		v.ratio, v.low, v.high = median(ratios), slices.Min(ratios), slices.Max(ratios)
-	}
-	v.must = l.must.outcome(l.less, v.own, v.ratio, v.limitAt)
-	v.reach = l.reach.outcome(l.less, v.own, v.ratio, v.limitAt)
+	v.musts = l.must.judge(l.less, v.own, v.ratio, v.limitAt)
+	v.reaches = l.reach.judge(l.less, v.own, v.ratio, v.limitAt)
 	return v
 }
 
-func (g goal) outcome(less bool, own, ratio, limit float64) outcome {
-	if g.none() {
-		return ""
+func (v *verdict) read(r *runs) {
+	v.ours = v.figures(r.of(v.engine, v.mode))
+	v.own = median(v.ours)
+	if !v.alone {
+		samples := r.of(job.Etcd, v.mode)
+		v.etcd = v.figures(samples)
+		v.peer = median(v.etcd)
+		if len(samples) > 0 && samples[0].cut > 0 {
+			v.cut = &samples[0]
+		}
 	}
-	return g.judge(less, own, ratio, limit)
+	v.limitAt = v.limitOf(r)
+	if ratios := v.ratios(); len(ratios) > 0 {
+		v.ratio, v.lowest, v.most = median(ratios), slices.Min(ratios), slices.Max(ratios)
+	}
 }
 
-func figures(l line, samples []sample) (out []float64) {
+// ratios of the pairs; a peer that ran once, because it was cut, stands
+// against each.
+func (v *verdict) ratios() (out []float64) {
+	for i := range v.ours {
+		if len(v.etcd) > 0 {
+			if x := better(v.ours[i], v.etcd[min(i, len(v.etcd)-1)], v.less); !math.IsNaN(x) {
+				out = append(out, x)
+			}
+		}
+	}
+	return out
+}
+
+func (l line) figures(samples []sample) (out []float64) {
 	for _, s := range samples {
 		if v, ok := l.figure(s.metrics); ok {
 			out = append(out, v)
@@ -66,23 +72,17 @@ func figures(l line, samples []sample) (out []float64) {
 	return out
 }
 
-// limitOf is the physical limit of the line's figure; 0: none.
 func (l line) limitOf(r *runs) float64 {
-	switch {
-	case l.limit.job == "":
-		return 0
-	case l.limit.job == bareJob:
-		if v := median(figures(l, r.bare)); !math.IsNaN(v) {
+	if l.limit.job == bareJob {
+		return median(l.figures(r.bare))
+	}
+	for _, side := range []string{l.engine, job.Bare} {
+		if v, ok := r.limits[limitKey(l.limit.job, side, l.limit.name)]; ok {
+			if l.limit.over > 0 {
+				return l.limit.over / v * float64(time.Second)
+			}
 			return v
 		}
-		return 0
 	}
-	v := r.limits[limitKey(l.limit.job, l.engine, l.limit.name)]
-	if v == 0 {
-		v = r.limits[limitKey(l.limit.job, job.Bare, l.limit.name)]
-	}
-	if l.limit.per > 0 && v > 0 {
-		return l.limit.per / v * float64(time.Second)
-	}
-	return v
+	return math.NaN()
 }

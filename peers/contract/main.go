@@ -1,3 +1,6 @@
+// Package contract is the command that measures the performance contract: for
+// each row both sides in one session, the physical limit beside them, and
+// whether the targets are met.
 package contract
 
 import (
@@ -5,84 +8,189 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/watchkv/watchkv/bench"
+
+	"github.com/watchkv/watchkv/peers/job"
 )
 
-// Main is the command contract: it returns the exit code.
-func Main(ctx context.Context, args []string, out, errOut io.Writer) int {
+// Exit codes.
+const (
+	exitMet      = 0
+	exitMissed   = 1 // a must
+	exitMisused  = 2
+	exitUnknown  = 3 // something could not be measured
+	fullBudget   = 2 * time.Hour
+	quickBudget  = 9 * time.Minute
+	budgetInHand = 0.75 // of the budget; from there on one pair must do
+)
+
+// options of one run of the command.
+type options struct {
+	rows    []string // empty: all
+	pairs   int
+	longest time.Duration
+	sizes   sizes
+	kind    string // full, quick or smoke
+	budget  time.Duration
+	dir     string
+	out     string
+}
+
+const usage = `usage: go run . contract [flags]
+  --row P6        only this row; several as P1,P2
+  --pairs 5       pairs of runs, etcd and watchkv in turn
+  --quick         smaller sizes and two pairs, at most 9 minutes
+  --smoke         sizes so small that they only try the machinery
+  --longest 20s   a peer run that would take longer is cut
+  --out FILE      the result as JSON
+  --dir DIR       where temporary files go
+`
+
+func parse(args []string, errOut io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("contract", flag.ContinueOnError)
 	flags.SetOutput(errOut)
-	rows := flags.String("row", "", "rows, such as P6 or P1/P2")
-	pairs := flags.Int("pairs", 5, "pairs of runs")
-	quick := flags.Bool("quick", false, "smaller")
-	longest := flags.Duration("longest", 20*time.Second, "cut a peer run after")
-	dir := flags.String("dir", "", "directory for temporary files")
+	flags.Usage = func() { fmt.Fprint(errOut, usage) }
+	rows := flags.String("row", "", "")
+	flags.IntVar(&o.pairs, "pairs", 0, "")
+	quick := flags.Bool("quick", false, "")
+	smoke := flags.Bool("smoke", false, "")
+	flags.DurationVar(&o.longest, "longest", 0, "")
+	flags.StringVar(&o.out, "out", "", "")
+	flags.StringVar(&o.dir, "dir", "", "")
 	if err := flags.Parse(args); err != nil {
-		return 2
+		return o, err
 	}
-	z := fullSizes
-	if *quick {
-		z = quickSizes
+	pairs, longest := 5, 20*time.Second
+	o.kind, o.sizes, o.budget = "full", fullSizes, fullBudget
+	switch {
+	case *smoke:
+		o.kind, o.sizes, pairs, longest = "smoke", tinySizes, 1, 2*time.Second
+	case *quick:
+		o.kind, o.sizes, o.budget, pairs, longest = "quick", quickSizes, quickBudget, 2, 6*time.Second
 	}
-	tmp, err := os.MkdirTemp(*dir, "watchkv-contract-*")
+	if o.pairs == 0 {
+		o.pairs = pairs
+	}
+	if o.longest == 0 {
+		o.longest = longest
+	}
+	o.rows = strings.FieldsFunc(*rows, func(c rune) bool { return c == '/' || c == ',' })
+	_, lines := table(o.sizes)
+	for _, row := range o.rows {
+		if !slices.ContainsFunc(lines, func(l line) bool { return l.row == row }) {
+			return o, fmt.Errorf("--row %s: unknown; from P1 to P14", row)
+		}
+	}
+	if len(flags.Args()) > 0 || o.pairs < 0 || o.longest < 0 {
+		return o, fmt.Errorf("contract %s: not understood", strings.Join(args, " "))
+	}
+	return o, nil
+}
+
+// Main is the command: it returns the exit code.
+func Main(ctx context.Context, args []string, out, errOut io.Writer) int {
+	o, err := parse(args, errOut)
+	if err != nil {
+		if err != flag.ErrHelp {
+			fmt.Fprintln(errOut, err)
+		}
+		return exitMisused
+	}
+	tmp, err := os.MkdirTemp(o.dir, "watchkv-contract-*")
 	if err != nil {
 		fmt.Fprintln(errOut, err)
-		return 3
+		return exitUnknown
 	}
 	defer os.RemoveAll(tmp)
 	began := time.Now()
-	r := &runner{dir: tmp, pairs: *pairs, longest: *longest, made: map[string]bool{}, log: func(format string, args ...any) {
-		fmt.Fprintf(errOut, "%6.0f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+	s := &session{options: o, began: began, out: out, runner: &runner{
+		dir: tmp, pairs: o.pairs, longest: o.longest, made: map[string]bool{},
+		log: func(format string, args ...any) {
+			fmt.Fprintf(errOut, "%6.0f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+		},
 	}}
-	measurements, lines := table(z)
-	if *rows != "" {
-		wanted := strings.FieldsFunc(*rows, func(c rune) bool { return c == '/' || c == ',' })
-		lines = slices.DeleteFunc(lines, func(l line) bool { return !slices.Contains(wanted, l.row) })
-	}
-	measured := map[string]*runs{}
-	missedAny := false
-	for _, l := range lines {
-		if measured[l.of] == nil {
-			got, err := r.measure(ctx, l.of, measurements[l.of])
-			if err != nil {
-				fmt.Fprintln(errOut, err)
-				return 3
-			}
-			measured[l.of] = got
+	s.run(ctx)
+	s.legend()
+	if o.out != "" {
+		if err := s.writeFile(o.out); err != nil {
+			fmt.Fprintln(errOut, err)
+			return exitUnknown
 		}
-		v := judge(l, measured[l.of])
-		missedAny = missedAny || v.must == missed
-		fmt.Fprintln(out, v.String())
 	}
-	if missedAny {
-		return 1
-	}
-	return 0
+	return s.exitCode()
 }
 
-func (v verdict) String() string {
-	show := func(x float64) string {
-		if math.IsNaN(x) {
-			return "n/a"
+// session is one run of the command.
+type session struct {
+	options
+	began   time.Time
+	out     io.Writer
+	runner  *runner
+	machine bench.Machine
+
+	convert  float64 // nanoseconds to copy an event of etcd's
+	verdicts []verdict
+	runs     map[string]*runs  // by key of the measurement; nil: it failed
+	failed   map[string]string // why, by key
+	notes    []string
+}
+
+// run measures row after row and prints each line as soon as it is known.
+func (s *session) run(ctx context.Context) {
+	s.runs, s.failed = map[string]*runs{}, map[string]string{}
+	s.machine = bench.InspectMachine(s.runner.dir)
+	fsync, err := bench.MeasureFsync(s.runner.dir)
+	if err == nil {
+		s.machine.Fsync = fsync
+	}
+	if o, err := job.Run(ctx, job.Job{Raw: job.RawConversion}); err == nil {
+		s.convert = o.Raw["event_ns"]
+	}
+	s.head()
+	measurements, lines := table(s.sizes)
+	for _, l := range lines {
+		if len(s.rows) > 0 && !slices.Contains(s.rows, l.row) {
+			continue
 		}
-		return v.show(x)
+		if _, done := s.runs[l.of]; !done {
+			s.hurry()
+			got, err := s.runner.measure(ctx, l.of, measurements[l.of])
+			if err != nil {
+				s.failed[l.of] = err.Error()
+			}
+			s.runs[l.of] = got
+		}
+		v := judge(l, s.runs[l.of])
+		if s.kind == "smoke" {
+			v.musts, v.reaches = "", ""
+		}
+		s.verdicts = append(s.verdicts, v)
+		s.line(v)
 	}
-	ratio := "n/a"
-	if !math.IsNaN(v.ratio) {
-		ratio = fmt.Sprintf("%.2fx (%.2f-%.2f)", v.ratio, v.low, v.high)
+}
+
+// hurry keeps a slow machine within the budget.
+func (s *session) hurry() {
+	if s.runner.pairs > 1 && time.Since(s.began) > time.Duration(budgetInHand*float64(s.budget)) {
+		s.runner.pairs = 1
+		s.notes = append(s.notes, fmt.Sprintf("the time was running out after %v: later rows have one pair", time.Since(s.began).Round(time.Second)))
 	}
-	limit := ""
-	if v.limitAt > 0 {
-		limit = v.show(v.limitAt)
+}
+
+func (s *session) exitCode() int {
+	code := exitMet
+	for _, v := range s.verdicts {
+		if v.musts == missed {
+			return exitMissed
+		}
+		if v.musts == unknown || s.failed[v.of] != "" {
+			code = exitUnknown
+		}
 	}
-	cut := ""
-	if v.cut > 0 {
-		cut = fmt.Sprintf("  cut at %.0f s, %.1f%% done", v.cut.Seconds(), 100*v.done)
-	}
-	return fmt.Sprintf("%-4s %-58s %-7s %11s %11s %22s %11s  must %-12s %-7s reach %-12s %s%s", v.row, v.what, v.engine, show(v.own), show(v.peer), ratio, limit,
-		v.line.must.text(v.show), v.must, v.line.reach.text(v.show), v.reach, cut)
+	return code
 }

@@ -16,105 +16,107 @@ import (
 
 // sample is one run of one side.
 type sample struct {
+	mode    mode
 	metrics map[string]float64
 	facts   bench.TargetFacts
 	cut     time.Duration // not 0: it was cut after this time
 	done    float64       // the part that was done, if cut
-	heap    bool          // the checker was left out
-	checked int64         // events that the checker compared
-	took    time.Duration
+	events  int64         // that the checker compared
 }
 
-// runs holds what was measured for one measurement, by side.
+// runs holds what was measured for one measurement.
 type runs struct {
-	m       *measurement
-	samples map[string][]sample // by name of the side
-	limits  map[string]float64  // raw figures by job, side and name
+	samples map[string][]sample // by name of the side, in the order of the pairs
 	bare    []sample
+	limits  map[string]float64 // raw figures, by limitKey
 }
 
-func (r *runs) of(side string, heap bool) (out []sample) {
+func (r *runs) of(side string, m mode) (out []sample) {
 	for _, s := range r.samples[side] {
-		if s.heap == heap {
+		if s.mode == m {
 			out = append(out, s)
 		}
 	}
 	return out
 }
 
-// runner measures. Everything runs in child processes, one at a time.
+// runner measures. Everything runs in a child process, one at a time.
 type runner struct {
-	dir     string // temporary, removed by the caller
+	dir     string // for data; the caller removes it
 	pairs   int
-	longest time.Duration
+	longest time.Duration // of the measured part of a peer run
 	log     func(format string, args ...any)
 	made    map[string]bool // prepared folders
 }
 
-func (r *runner) sides(m *measurement) (sides []job.Side) {
-	if !m.noPeer {
-		sides = append(sides, job.Side{Name: job.Etcd, Sync: m.sync})
-	}
+func (r *runner) sides(m *measurement) []job.Side {
+	sides := []job.Side{{Name: job.Etcd, Sync: m.sync}}
 	for _, e := range m.engines {
 		sides = append(sides, job.Side{Name: e, Sync: m.sync})
 	}
 	return sides
 }
 
-// measure runs the pairs, then the limits, then one pair without the checker.
+// measure runs the pairs, then the limits, then what is not checked.
 func (r *runner) measure(ctx context.Context, key string, m *measurement) (*runs, error) {
-	out := &runs{m: m, samples: map[string][]sample{}, limits: map[string]float64{}}
+	out := &runs{samples: map[string][]sample{}, limits: map[string]float64{}}
 	sides := r.sides(m)
-	for pair := range r.pairs {
-		for _, side := range sides {
-			if pair > 0 && side.Name == job.Etcd && out.samples[side.Name][0].cut > 0 {
-				continue // as slow as that it was seen once
-			}
-			if err := r.once(ctx, out, key, side, false, fmt.Sprintf("pair %d of %d", pair+1, r.pairs)); err != nil {
-				return out, err
-			}
-		}
+	paired, all := sides[:2], sides
+	if err := r.repeat(ctx, out, key, m, all, checked, r.pairs); err != nil {
+		return nil, err
 	}
 	for _, name := range m.limits {
-		if err := r.limit(ctx, out, key, name); err != nil {
-			return out, err
+		if err := r.limit(ctx, out, key, m, name); err != nil {
+			return nil, err
 		}
 	}
-	if m.scenario.Name == bench.Register || m.scenario.Name == bench.Reopen {
-		return out, nil // the checker is not in these
+	if m.everyone {
+		paired = all
 	}
-	for _, side := range sides {
-		paired := side.Name == job.Etcd || side.Name == m.engines[0]
-		if !paired && !m.heap {
-			continue
-		}
-		if err := r.once(ctx, out, key, side, true, "without the checker"); err != nil {
-			return out, err
-		}
+	if err := r.repeat(ctx, out, key, m, paired, unchecked, min(m.unchecked, r.pairs)); err != nil {
+		return nil, err
+	}
+	if m.unread {
+		return out, r.repeat(ctx, out, key, m, sides[:2], unread, r.pairs)
 	}
 	return out, nil
 }
 
-func (r *runner) once(ctx context.Context, out *runs, key string, side job.Side, unchecked bool, what string) error {
-	at := time.Now()
-	s, err := r.run(ctx, out.m, side, unchecked)
-	if err != nil {
-		return fmt.Errorf("%s: %w", key, err)
+// repeat runs the sides in turn. A peer that was cut is not run again in the
+// same mode: it is as slow as that.
+func (r *runner) repeat(ctx context.Context, out *runs, key string, m *measurement, sides []job.Side, mode mode, n int) error {
+	for i := range n {
+		for _, side := range sides {
+			if before := out.of(side.Name, mode); side.Name == job.Etcd && len(before) > 0 && before[0].cut > 0 {
+				continue
+			}
+			at := time.Now()
+			s, err := r.run(ctx, m, side, mode)
+			if err != nil {
+				return fmt.Errorf("%s: %w", key, err)
+			}
+			out.samples[side.Name] = append(out.samples[side.Name], s)
+			what := fmt.Sprintf("%s: run %d of %d, %s", key, i+1, n, side)
+			if mode != checked {
+				what += ", " + string(mode)
+			}
+			if s.cut > 0 {
+				what += ", " + s.cutText()
+			}
+			r.log("%s (%.1f s)", what, time.Since(at).Seconds())
+		}
 	}
-	s.took = time.Since(at)
-	out.samples[side.Name] = append(out.samples[side.Name], s)
-	cut := ""
-	if s.cut > 0 {
-		cut = fmt.Sprintf(", cut at %v, %.1f%% done", s.cut.Round(time.Second), 100*s.done)
-	}
-	r.log("%s %s, %s: %.1f s%s", key, side, what, s.took.Seconds(), cut)
 	return nil
 }
 
-func (r *runner) run(ctx context.Context, m *measurement, side job.Side, unchecked bool) (s sample, err error) {
-	j := job.Job{Side: side, Plan: planOf(m.scenario), Unchecked: unchecked}
+func (s sample) cutText() string {
+	return fmt.Sprintf("cut at %.0f s, %.1f%% done", s.cut.Seconds(), 100*s.done)
+}
+
+func (r *runner) run(ctx context.Context, m *measurement, side job.Side, mode mode) (s sample, err error) {
+	j := job.Job{Side: side, Plan: planOf(m.scenario), Unchecked: mode == unchecked, Unread: mode == unread}
 	if side.Name == job.Etcd {
-		j.Longest = r.longest
+		j.Longest = r.longest + m.scenario.Warmup + m.scenario.Quiet
 	}
 	if m.prepared && !side.Volatile() {
 		if j.Dir, err = r.prepare(ctx, m, side); err != nil {
@@ -139,29 +141,34 @@ func (r *runner) run(ctx context.Context, m *measurement, side job.Side, uncheck
 	if err != nil {
 		return s, err
 	}
-	return sampleOf(o.Result, unchecked)
+	return sampleOf(o.Result, mode)
 }
+
+// seed of all plans: every run of both sides has the same load.
+const seed = 1
 
 func planOf(sc bench.Scenario) *bench.Plan {
-	return &bench.Plan{Seed: 1, Count: 1, Scenarios: []bench.Scenario{sc}}
+	return &bench.Plan{Seed: seed, Count: 1, Scenarios: []bench.Scenario{sc}}
 }
 
-func sampleOf(res *bench.Result, unchecked bool) (s sample, err error) {
+func sampleOf(res *bench.Result, mode mode) (sample, error) {
+	s := sample{mode: mode, facts: res.Target}
 	if b := res.Broken; b != nil {
-		return s, fmt.Errorf("%s broke %s %s: %s (%s)", res.Target.Kind, b.Rule, b.Name, b.Detail, b.Watch)
+		return s, fmt.Errorf("BROKEN by %s: %s %s: %s (%s)", res.Target.Kind, b.Rule, b.Name, b.Detail, b.Watch)
 	}
-	s.facts, s.heap = res.Target, unchecked
 	if len(res.Runs) == 1 {
 		s.metrics = res.Runs[0].Metrics
 		for _, p := range res.Runs[0].Promises {
 			if p.Rule == "G9" {
-				s.checked = p.Checked
+				s.events = p.Checked
 			}
 		}
 	}
 	if cut := res.CutShort; cut != nil {
-		s.cut = max(cut.Measured, time.Second)
-		s.done = s.metrics["done_ratio"]
+		s.cut, s.done = max(cut.Measured, cut.After), s.metrics["done_ratio"]
+		if cut.Measured > 0 {
+			s.cut = cut.Measured
+		}
 	}
 	return s, nil
 }
@@ -184,30 +191,27 @@ func (r *runner) prepare(ctx context.Context, m *measurement, side job.Side) (st
 		return "", err
 	}
 	r.made[name] = true
-	r.log("history of %d revisions of %d keys written to %s: %.1f s", sc.History, sc.Keys, side, time.Since(at).Seconds())
+	r.log("%d revisions of %d keys written, %s (%.1f s)", sc.History, sc.Keys, side, time.Since(at).Seconds())
 	return dir, nil
 }
 
-// limit runs one job of what a figure could be at most.
-func (r *runner) limit(ctx context.Context, out *runs, key, name string) error {
-	m := out.m
+// limit runs one job that says what a figure could be at most; those of an
+// engine on each of them.
+func (r *runner) limit(ctx context.Context, out *runs, key string, m *measurement, name string) error {
+	if name == bareJob {
+		s, err := r.run(ctx, m, job.Side{Name: job.Bare}, checked)
+		if err != nil {
+			return fmt.Errorf("%s: %w", key, err)
+		}
+		out.bare = append(out.bare, s)
+		r.log("%s: limit, %s", key, name)
+		return nil
+	}
 	sides := []job.Side{{Name: job.Bare}}
 	if slices.Contains([]string{job.RawScan, job.RawGroupCommit, job.RawApply}, name) {
-		sides = nil
-		for _, e := range m.engines {
-			sides = append(sides, job.Side{Name: e, Sync: m.sync})
-		}
+		sides = r.sides(m)[1:]
 	}
 	for _, side := range sides {
-		if name == bareJob {
-			s, err := r.run(ctx, m, side, false)
-			if err != nil {
-				return fmt.Errorf("%s: %w", key, err)
-			}
-			out.bare = append(out.bare, s)
-			r.log("%s %s", key, side)
-			continue
-		}
 		raw, err := r.raw(ctx, m, side, name)
 		if err != nil {
 			return fmt.Errorf("%s: %w", key, err)
@@ -215,12 +219,12 @@ func (r *runner) limit(ctx context.Context, out *runs, key, name string) error {
 		for figure, v := range raw {
 			out.limits[limitKey(name, side.Name, figure)] = v
 		}
-		r.log("%s %s, limit: %s", key, side, name)
+		r.log("%s: limit, %s, %s", key, name, side.Name)
 	}
 	return nil
 }
 
-func limitKey(job, side, figure string) string { return job + " " + side + " " + figure }
+func limitKey(job, side, figure string) string { return job + ", " + side + ", " + figure }
 
 func (r *runner) raw(ctx context.Context, m *measurement, side job.Side, name string) (_ map[string]float64, err error) {
 	j := job.Job{Side: side, Raw: name, Plan: planOf(m.scenario)}

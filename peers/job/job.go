@@ -35,6 +35,7 @@ type Job struct {
 
 	Prepared  bool          `json:"prepared,omitempty"`  // see bench.Options
 	Unchecked bool          `json:"unchecked,omitempty"` // see bench.Options
+	Unread    bool          `json:"unread,omitempty"`    // see bench.Options
 	Longest   time.Duration `json:"longest_ns,omitempty"`
 }
 
@@ -120,7 +121,7 @@ func (j Job) do(ctx context.Context) (o Outcome, err error) {
 	}
 	o.Result, err = bench.Measure(ctx, *j.Plan, bench.Options{
 		Kind: kind, Dir: j.Dir, Folder: folder, Keep: j.Keep, Prepared: j.Prepared,
-		Unchecked: j.Unchecked, NoProbes: true, Longest: j.Longest,
+		Unchecked: j.Unchecked, Unread: j.Unread, NoProbes: true, Longest: j.Longest,
 	})
 	if o.Result != nil {
 		o.Result.Machine = bench.InspectMachine(j.Dir)

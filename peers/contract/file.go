@@ -1,0 +1,122 @@
+package contract
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"time"
+
+	"github.com/watchkv/watchkv/bench"
+)
+
+// Schema names the form of a result file. Adding a field keeps it.
+const Schema = "watchkv.contract/1"
+
+// file is the result as JSON. Figures are in the unit of their metric:
+// nanoseconds, bytes, a second, or times. What was not measured is left out.
+type file struct {
+	Schema  string        `json:"schema"`
+	Kind    string        `json:"kind"` // full, quick or smoke
+	Started time.Time     `json:"started"`
+	Took    time.Duration `json:"took_ns"`
+	Machine bench.Machine `json:"machine"`
+	Seed    uint64        `json:"seed"`
+	Pairs   int           `json:"pairs"`
+	Longest time.Duration `json:"peer_cut_after_ns"`
+	Convert float64       `json:"etcd_event_copy_ns"`
+	Unequal []string      `json:"not_equal"`
+	Notes   []string      `json:"notes,omitempty"`
+	Lines   []fileLine    `json:"lines"`
+	// Measurements are what the lines are read from: every run of every side.
+	Measurements map[string]fileMeasurement `json:"measurements"`
+}
+
+type fileLine struct {
+	Row         string    `json:"row"`
+	What        string    `json:"what"`
+	Engine      string    `json:"engine"`
+	Measurement string    `json:"measurement"`
+	Mode        mode      `json:"mode,omitempty"`
+	LessIsMore  bool      `json:"less_is_better,omitempty"`
+	Watchkv     *float64  `json:"watchkv,omitempty"`
+	Etcd        *float64  `json:"etcd,omitempty"`
+	EtcdCut     bool      `json:"etcd_cut,omitempty"`
+	EtcdDone    float64   `json:"etcd_done_ratio,omitempty"`
+	Ratio       *float64  `json:"ratio,omitempty"`
+	Ratios      []float64 `json:"ratios,omitempty"`
+	Limit       *float64  `json:"limit,omitempty"`
+	Must        string    `json:"must,omitempty"`
+	MustIs      outcome   `json:"must_is,omitempty"`
+	Reach       string    `json:"reach,omitempty"`
+	ReachIs     outcome   `json:"reach_is,omitempty"`
+	Failed      string    `json:"failed,omitempty"`
+}
+
+type fileMeasurement struct {
+	Scenario bench.Scenario          `json:"scenario"`
+	Sides    map[string][]fileSample `json:"sides,omitempty"`
+	Bare     []fileSample            `json:"bare,omitempty"`
+	Limits   map[string]float64      `json:"limits,omitempty"`
+	Failed   string                  `json:"failed,omitempty"`
+}
+
+type fileSample struct {
+	Mode    mode               `json:"mode,omitempty"`
+	Facts   bench.TargetFacts  `json:"target"`
+	Cut     time.Duration      `json:"cut_after_ns,omitempty"`
+	Checked int64              `json:"events_checked,omitempty"`
+	Metrics map[string]float64 `json:"metrics"`
+}
+
+func known(v float64) *float64 {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		return nil
+	}
+	return &v
+}
+
+func (s *session) writeFile(path string) error {
+	f := file{
+		Schema: Schema, Kind: s.kind, Started: s.began.UTC().Truncate(time.Second), Took: time.Since(s.began), Machine: s.machine,
+		Seed: seed, Pairs: s.pairs, Longest: s.longest, Convert: s.convert, Unequal: Unequal, Notes: s.notes,
+		Measurements: map[string]fileMeasurement{},
+	}
+	for _, v := range s.verdicts {
+		l := fileLine{
+			Row: v.row, What: v.what, Engine: v.engine, Measurement: v.of, Mode: v.mode, LessIsMore: v.less,
+			Watchkv: known(v.own), Etcd: known(v.peer), Ratio: known(v.ratio), Ratios: v.ratios(), Limit: known(v.limitAt),
+			Must: v.must.text(v.show), MustIs: v.musts, Reach: v.line.reach.text(v.show), ReachIs: v.reaches, Failed: s.failed[v.of],
+		}
+		if v.cut != nil {
+			l.EtcdCut, l.EtcdDone = true, v.cut.done
+		}
+		f.Lines = append(f.Lines, l)
+	}
+	measurements, _ := table(s.sizes)
+	for key, r := range s.runs {
+		m := fileMeasurement{Scenario: measurements[key].scenario, Failed: s.failed[key]}
+		if r != nil {
+			m.Limits, m.Bare, m.Sides = r.limits, fileSamples(r.bare), map[string][]fileSample{}
+			for side, samples := range r.samples {
+				m.Sides[side] = fileSamples(samples)
+			}
+		}
+		f.Measurements[key] = m
+	}
+	text, err := json.MarshalIndent(f, "", " ")
+	if err != nil {
+		return fmt.Errorf("contract: write result: %w", err)
+	}
+	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
+		return fmt.Errorf("contract: write result: %w", err)
+	}
+	return nil
+}
+
+func fileSamples(samples []sample) (out []fileSample) {
+	for _, s := range samples {
+		out = append(out, fileSample{Mode: s.mode, Facts: s.facts, Cut: s.cut, Checked: s.events, Metrics: s.metrics})
+	}
+	return out
+}
