@@ -128,17 +128,17 @@ func (s *Store) finishCompaction(ctx context.Context, rev int64) error {
 
 // trimIndex forgets in the index, a chunk of keys at a time.
 func (s *Store) trimIndex(ctx context.Context, rev int64) {
-	for next, more := "", true; more && ctx.Err() == nil; {
+	for next, more := []byte(nil), true; more && ctx.Err() == nil; {
 		next, more = s.trimChunk(next, rev)
 		runtime.Gosched()
 	}
 }
 
-func (s *Store) trimChunk(from string, rev int64) (next string, more bool) {
+func (s *Store) trimChunk(from []byte, rev int64) (next []byte, more bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	var emptied []*keyHistory
-	next, more = s.index.walk(Span{}, from, walkChunk, func(h *keyHistory) bool {
+	var emptied []keyHistory
+	next, more = s.index.walk(Span{}, from, walkChunk, func(h keyHistory) bool {
 		s.index.revisions -= int64(h.compact(rev))
 		if h.empty() {
 			emptied = append(emptied, h)
@@ -259,7 +259,7 @@ func (s *Store) forgotten(records []sweepRecord) []KeyRev {
 	defer s.mu.Unlock()
 	var gone []KeyRev
 	for _, r := range records {
-		if h := s.index.byKey[string(r.key)]; h == nil || !h.holds(r.kr) {
+		if h, ok := s.index.find(r.key); !ok || !h.holds(r.kr) {
 			gone = append(gone, r.kr)
 		}
 	}

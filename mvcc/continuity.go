@@ -68,7 +68,7 @@ func (s *Store) continuityFrom(from int64) continuity {
 // follows says what is wrong with a version as the next one of the key found
 // on disk; "" if nothing is. Up to the compact revision versions before it may
 // be gone, so nothing can be said.
-func (h *keyHistory) follows(kr KeyRev, l life, compact int64) string {
+func (h *keyEntry) follows(kr KeyRev, l life, compact int64) string {
 	alive := !h.empty() && !h.newest.tombstone()
 	switch {
 	case kr.Main <= compact:

@@ -147,8 +147,8 @@ func (x *txn) holds(c *Compare) (bool, error) {
 func (x *txn) head(key []byte) KeyValue {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
-	h := x.s.index.byKey[string(key)]
-	if h == nil || h.newest.tombstone() {
+	h, ok := x.s.index.find(key)
+	if !ok || h.newest.tombstone() {
 		return KeyValue{}
 	}
 	return KeyValue{CreateRevision: h.create, ModRevision: h.newest.main, Version: h.count}

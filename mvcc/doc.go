@@ -53,6 +53,9 @@
 //   - After a failed engine write the store takes no more writes: close it and
 //     open it again. What the failed batch left behind is unknown until then.
 //   - Compaction marks first and deletes later; space comes back later still.
+//   - The index has about 90 bytes and the key for each key and 16 to 24 for
+//     each further version in memory; what keys leave behind that a compaction
+//     forgot is for others to come, and is not given back before Close.
 //   - In Relaxed a crash loses at most what was written in one interval and
 //     the time of one batch.
 //
@@ -78,6 +81,8 @@
 //	auto compaction  Store, AutoCompact ticker                      Close
 //	history scan     Open               room in its channel         end of scan, before Open
 //	                                                                returns
+//	key sort         Open               nothing                     its part is sorted, before
+//	                                                                Open returns
 //
 // # Channels
 //

@@ -55,7 +55,7 @@ func (s *Store) HashKV(ctx context.Context, rev int64) (HashResult, error) {
 // it lies in the part that is compacted already; alive tells whether a
 // compaction at rev would keep anything at all.
 func (s *Store) survivors(rev, compact int64) (keep []KeyRev, alive bool) {
-	s.walkIndex(Span{}, func(h *keyHistory) bool {
+	s.walkIndex(Span{}, func(h keyHistory) bool {
 		if v, live := h.liveAt(rev); live {
 			alive = true
 			if v.main <= compact {

@@ -11,8 +11,8 @@ import (
 func (s *Store) VersionAt(key []byte, rev int64) (kr KeyRev, ok bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	h := s.index.byKey[string(key)]
-	if h == nil {
+	h, ok := s.index.find(key)
+	if !ok {
 		return KeyRev{}, false
 	}
 	v, ok := h.versionAt(rev)
@@ -26,7 +26,7 @@ func (s *Store) VersionAt(key []byte, rev int64) (kr KeyRev, ok bool) {
 func (s *Store) Revisions(dst []KeyRev, span Span, from, to int64, lim RevLimits) (revs []KeyRev, cut bool, visited int) {
 	bound := len(dst) + lim.MaxRevs
 	inKey := false
-	more := s.walkIndex(span, func(h *keyHistory) bool {
+	more := s.walkIndex(span, func(h keyHistory) bool {
 		visited++
 		for i := h.search(from); i < h.len() && h.at(i).main <= to; i++ {
 			if lim.MaxRevs > 0 && len(dst) == bound {
@@ -46,7 +46,7 @@ func (s *Store) Revisions(dst []KeyRev, span Span, from, to int64, lim RevLimits
 func (s *Store) CountRevisions(span Span, from int64, maxKeys, maxRevs int) (n int, exact bool) {
 	visited := 0
 	over := false
-	more := s.walkIndex(span, func(h *keyHistory) bool {
+	more := s.walkIndex(span, func(h keyHistory) bool {
 		visited++
 		n += h.len() - h.search(from)
 		over = maxRevs > 0 && n > maxRevs
@@ -64,7 +64,7 @@ func (s *Store) Newest(dst []KeyRev, span Span, from, to int64, keep int) (revs 
 		return dst, false
 	}
 	var smallest revHeap
-	s.walkIndex(span, func(h *keyHistory) bool {
+	s.walkIndex(span, func(h keyHistory) bool {
 		v, ok := h.versionAt(to)
 		if !ok || v.main < from {
 			return true

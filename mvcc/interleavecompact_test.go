@@ -362,7 +362,9 @@ func TestInterleave_PreviousAndTrimming(t *testing.T) {
 		runtime.Gosched() // most often it has seen the old compact revision by then
 	}
 	s.compacted(4)
-	s.index.revisions -= int64(s.index.byKey["a"].compact(4))
+	h, ok := s.index.find([]byte("a"))
+	require.True(t, ok)
+	s.index.revisions -= int64(h.compact(4))
 	s.mu.Unlock()
 	require.Equal(t, answer{[]*KeyValue{nil}, 1, nil}, <-answers)
 }

@@ -25,26 +25,44 @@ func (v version) keyRev() KeyRev {
 	return KeyRev{Main: v.main, Sub: v.subFlag >> 1, Tombstone: v.tombstone()}
 }
 
-// keyHistory is one key's versions in ascending order. The newest stands
-// inline, because most keys are asked for nothing else. Two versions may have
-// the same main: a put and the delete that a later operation of the same
-// transaction made. A history is never empty while it is in the index.
-type keyHistory struct {
-	key    string
+// keyEntry is what the index has of a key, 64 bytes without a pointer. The
+// newest version stands inline, because most keys are asked for nothing else.
+type keyEntry struct {
 	newest version
-	older  []version // before newest
 
 	// create and count are create revision and version number of newest; 0
 	// when that is a tombstone. Kept here so that a put reads no record.
 	create int64
 	count  int64
+
+	keyRun    run
+	olderRun  run
+	keyLen    uint32
+	olderLen  uint32 // versions before newest
+	olderRoom uint32
+	next      uint32 // id of the next key with the same hash
 }
+
+// keyHistory is one key's versions in ascending order. Two versions may have
+// the same main: a put and the delete that a later operation of the same
+// transaction made. A history is never empty while it is in the index. It is
+// good as long as its key is in the index, and what it hands out of the
+// index's memory no longer than that.
+type keyHistory struct {
+	*keyEntry
+	x  *index
+	id uint32
+}
+
+func (h keyHistory) key() []byte { return h.x.keys.at(h.keyRun, int(h.keyLen)) }
+
+func (h keyHistory) older() []version { return h.x.versions.at(h.olderRun, int(h.olderLen)) }
 
 // life is what put and delete overwrite and undo restores.
 type life struct{ create, count int64 }
 
 // put adds a put and returns create revision and version number of it.
-func (h *keyHistory) put(kr KeyRev) (create, count int64) {
+func (h keyHistory) put(kr KeyRev) (create, count int64) {
 	if h.empty() || h.newest.tombstone() {
 		h.create, h.count = kr.Main, 0
 	}
@@ -54,62 +72,91 @@ func (h *keyHistory) put(kr KeyRev) (create, count int64) {
 }
 
 // delete adds a tombstone.
-func (h *keyHistory) delete(kr KeyRev) {
+func (h keyHistory) delete(kr KeyRev) {
 	h.create, h.count = 0, 0
 	h.add(kr)
 }
 
 // restored adds a version read from disk, which brings its own numbers.
-func (h *keyHistory) restored(kr KeyRev, l life) {
+func (h keyHistory) restored(kr KeyRev, l life) {
 	h.create, h.count = l.create, l.count
 	h.add(kr)
 }
 
-func (h *keyHistory) add(kr KeyRev) {
+func (h keyHistory) add(kr KeyRev) {
 	if !h.empty() {
-		h.older = append(h.older, h.newest)
+		n := int(h.olderLen)
+		if h.olderLen == h.olderRoom {
+			h.moveOlder(0, n+n/2+1)
+		}
+		h.olderLen++
+		h.older()[n] = h.newest
 	}
 	h.newest = makeVersion(kr)
 }
 
+// moveOlder moves the older versions from the i-th on to where there is room
+// for n.
+func (h keyHistory) moveOlder(i, n int) {
+	to, room := h.x.versions.alloc(n)
+	kept := copy(h.x.versions.at(to, n), h.older()[i:])
+	h.dropOlder()
+	h.olderRun, h.olderLen, h.olderRoom = to, uint32(kept), uint32(room)
+}
+
+func (h keyHistory) dropOlder() {
+	if h.olderRoom > 0 {
+		h.x.versions.release(h.olderRun, int(h.olderRoom))
+	}
+	h.olderRun, h.olderLen, h.olderRoom = run{}, 0, 0
+}
+
 // undo takes back the newest version.
-func (h *keyHistory) undo(l life) {
+func (h keyHistory) undo(l life) {
 	h.create, h.count = l.create, l.count
-	n := len(h.older)
+	n := h.olderLen
 	if n == 0 {
 		h.newest = version{}
 		return
 	}
-	h.newest = h.older[n-1]
-	h.older = h.older[:n-1]
+	h.newest = h.older()[n-1]
+	h.olderLen = n - 1
 }
 
 // empty: revision 0 is never assigned.
-func (h *keyHistory) empty() bool { return h.newest.main == 0 }
+func (h *keyEntry) empty() bool { return h.newest.main == 0 }
 
 // len counts the versions.
-func (h *keyHistory) len() int {
+func (h *keyEntry) len() int {
 	if h.empty() {
 		return 0
 	}
-	return len(h.older) + 1
+	return int(h.olderLen) + 1
 }
 
 // at returns the i-th version, oldest first.
-func (h *keyHistory) at(i int) version {
-	if i == len(h.older) {
+func (h keyHistory) at(i int) version {
+	if i == int(h.olderLen) {
 		return h.newest
 	}
-	return h.older[i]
+	return h.older()[i]
 }
 
 // search returns the index of the first version with main >= rev.
-func (h *keyHistory) search(rev int64) int {
-	return sort.Search(h.len(), func(i int) bool { return h.at(i).main >= rev })
+func (h keyHistory) search(rev int64) int {
+	if h.empty() {
+		return 0
+	}
+	older := h.older()
+	i := sort.Search(len(older), func(i int) bool { return older[i].main >= rev })
+	if i == len(older) && h.newest.main < rev {
+		i++
+	}
+	return i
 }
 
 // versionAt is the newest version with main <= rev, a tombstone included.
-func (h *keyHistory) versionAt(rev int64) (version, bool) {
+func (h keyHistory) versionAt(rev int64) (version, bool) {
 	if h.empty() {
 		return version{}, false
 	}
@@ -124,13 +171,13 @@ func (h *keyHistory) versionAt(rev int64) (version, bool) {
 }
 
 // liveAt is the version that a reader at rev sees.
-func (h *keyHistory) liveAt(rev int64) (version, bool) {
+func (h keyHistory) liveAt(rev int64) (version, bool) {
 	v, ok := h.versionAt(rev)
 	return v, ok && !v.tombstone()
 }
 
 // holds reports whether exactly this version is in the history.
-func (h *keyHistory) holds(kr KeyRev) bool {
+func (h keyHistory) holds(kr KeyRev) bool {
 	want := makeVersion(kr)
 	for i := h.search(kr.Main); i < h.len() && h.at(i).main == kr.Main; i++ {
 		if h.at(i) == want {
@@ -145,7 +192,7 @@ func (h *keyHistory) holds(kr KeyRev) bool {
 // included, so that the events of revision rev survive; and, when nothing has
 // main == rev, the newest version below it unless it is a tombstone. The
 // history may be empty afterwards.
-func (h *keyHistory) compact(rev int64) int {
+func (h keyHistory) compact(rev int64) int {
 	keep := h.search(rev)
 	n := h.len()
 	if keep > 0 && (keep == n || h.at(keep).main > rev) && !h.at(keep-1).tombstone() {
@@ -155,10 +202,12 @@ func (h *keyHistory) compact(rev int64) int {
 	case keep == 0:
 		return 0
 	case keep == n:
-		*h = keyHistory{key: h.key}
+		h.dropOlder()
+		h.newest, h.create, h.count = version{}, 0, 0
+	case keep == n-1:
+		h.dropOlder()
 	default:
-		// A fresh slice: the old array would pin what was forgotten.
-		h.older = append([]version(nil), h.older[keep:]...)
+		h.moveOlder(keep, n-1-keep)
 	}
 	return keep
 }

@@ -11,8 +11,8 @@ import (
 
 // historyOf builds a history from steps: a positive number is a put at that
 // revision, a negative one a delete.
-func historyOf(steps ...int64) *keyHistory {
-	h := &keyHistory{key: "k"}
+func historyOf(steps ...int64) keyHistory {
+	h := newIndex().history([]byte("k"))
 	for _, s := range steps {
 		if s > 0 {
 			h.put(KeyRev{Main: s})
@@ -23,7 +23,7 @@ func historyOf(steps ...int64) *keyHistory {
 	return h
 }
 
-func stepsOf(h *keyHistory) []int64 {
+func stepsOf(h keyHistory) []int64 {
 	out := []int64{}
 	for i := range h.len() {
 		v := h.at(i)
@@ -87,7 +87,7 @@ func FuzzKeyHistory(f *testing.F) {
 func TestKeyHistory_AgainstList(t *testing.T) { rapid.Check(t, checkHistory) }
 
 func checkHistory(t *rapid.T) {
-	h := &keyHistory{key: "k"}
+	h := newIndex().history([]byte("k"))
 	var list []KeyRev
 	main, compact := int64(0), int64(0)
 	for range rapid.IntRange(1, 40).Draw(t, "steps") {

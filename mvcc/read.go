@@ -88,7 +88,7 @@ func (s *Store) rangeAt(key, end []byte, o RangeOptions, current int64, own *txn
 // liveVersions finds what a reader at rev sees in span: the first limit
 // versions (0: all, negative: none) and the number of all.
 func (s *Store) liveVersions(span Span, rev, limit int64) (found []KeyRev, count int64) {
-	s.walkIndex(span, func(h *keyHistory) bool {
+	s.walkIndex(span, func(h keyHistory) bool {
 		if v, live := h.liveAt(rev); live {
 			count++
 			if limit == 0 || int64(len(found)) < limit {

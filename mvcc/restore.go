@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/watchkv/watchkv/backend"
@@ -184,10 +183,10 @@ type restored struct {
 	keyLen int
 }
 
-// restoreChunk is a run of records with their keys end to end.
+// restoreChunk is a stretch of records with their keys end to end.
 type restoreChunk struct {
 	records []restored
-	keys    strings.Builder
+	keys    []byte
 }
 
 const (
@@ -197,55 +196,93 @@ const (
 	restoreAhead = 4
 )
 
+// restoring is how the scan hands chunks to the builder and gets them back.
+type restoring struct {
+	chunks chan *restoreChunk // sent and closed by the scan
+	spent  chan *restoreChunk // sent by the builder, if there is room
+}
+
+// chunk returns an empty chunk.
+func (r *restoring) chunk() *restoreChunk {
+	select {
+	case c := <-r.spent:
+		c.records, c.keys = c.records[:0], c.keys[:0]
+		return c
+	default:
+		return &restoreChunk{records: make([]restored, 0, restoreChunkLen)}
+	}
+}
+
 // rebuild fills the index from one scan of the history, which runs on its own
 // goroutine, one chunk or more ahead. It returns what the scan has seen.
 func (s *Store) rebuild(meta metaState) (*continuity, error) {
-	chunks := make(chan *restoreChunk, restoreAhead) // sent and closed by the scan
-	scanned := make(chan error, 1)                   // one send by the scan
+	r := &restoring{
+		chunks: make(chan *restoreChunk, restoreAhead),
+		spent:  make(chan *restoreChunk, restoreAhead),
+	}
+	scanned := make(chan error, 1) // one send by the scan
 	seen := &continuity{compact: meta.compact(), gaps: meta.gaps}
 	go func() {
-		defer close(chunks)
-		scanned <- s.scanHistory(seen, chunks)
+		defer close(r.chunks)
+		scanned <- s.scanHistory(seen, r)
 	}()
 	var bad error
-	for c := range chunks {
-		keys := c.keys.String()
-		for i := 0; i < len(c.records) && bad == nil; i++ {
-			r := &c.records[i]
-			bad = s.index.restore(keys[:r.keyLen], r, meta.compact())
-			keys = keys[r.keyLen:]
+	for c := range r.chunks {
+		if bad == nil {
+			bad = s.index.restore(c, meta.compact())
+		}
+		select {
+		case r.spent <- c:
+		default:
 		}
 	}
 	if bad != nil {
 		return nil, bad // it stands before whatever ended the scan
 	}
-	return seen, <-scanned
+	if err := <-scanned; err != nil {
+		return nil, err
+	}
+	s.index.restoreOrder()
+	return seen, nil
 }
 
-// restore adds a record found on disk. The key's memory is shared by the
-// chunk's keys, so a new history takes its own copy.
-func (x *index) restore(key string, r *restored, compact int64) error {
-	h := x.byKey[key]
-	if h == nil {
-		h = &keyHistory{key: strings.Clone(key)}
-		x.byKey[h.key] = h
-		x.ordered.ReplaceOrInsert(h)
+// restore adds records found on disk, but for the order of new keys.
+func (x *index) restore(c *restoreChunk, compact int64) error {
+	keys := c.keys
+	for i := range c.records {
+		r := &c.records[i]
+		key := keys[:r.keyLen]
+		keys = keys[r.keyLen:]
+		hash := x.hash(key)
+		h, ok := x.findHashed(key, hash)
+		if !ok {
+			h = x.add(key, hash)
+		}
+		if bad := h.follows(r.kr, r.life, compact); bad != "" {
+			return fmt.Errorf("space key: revision %d/%d: key %q %s: %w", r.kr.Main, r.kr.Sub, key, bad, ErrDamaged)
+		}
+		h.restored(r.kr, r.life)
+		x.revisions++
 	}
-	if bad := h.follows(r.kr, r.life, compact); bad != "" {
-		return fmt.Errorf("space key: revision %d/%d: key %q %s: %w", r.kr.Main, r.kr.Sub, key, bad, ErrDamaged)
-	}
-	h.restored(r.kr, r.life)
-	x.revisions++
 	return nil
 }
 
-func (s *Store) scanHistory(seen *continuity, chunks chan<- *restoreChunk) error {
+// restoreOrder brings the keys, which are all new, into order.
+func (x *index) restoreOrder() {
+	ids := make([]uint32, x.len())
+	for i := range ids {
+		ids[i] = uint32(i + 1)
+	}
+	x.order.build(ids)
+}
+
+func (s *Store) scanHistory(seen *continuity, to *restoring) error {
 	view, err := s.engine.View()
 	if err != nil {
 		return err
 	}
 	defer view.Close()
-	c := new(restoreChunk)
+	c := to.chunk()
 	var bad error
 	err = s.scanRecords(view, nil, nil, func(key, value []byte) bool {
 		var r restored
@@ -258,10 +295,10 @@ func (s *Store) scanHistory(seen *continuity, chunks chan<- *restoreChunk) error
 			return false
 		}
 		c.records = append(c.records, r)
-		c.keys.Write(name)
+		c.keys = append(c.keys, name...)
 		if len(c.records) == restoreChunkLen {
-			chunks <- c
-			c = &restoreChunk{records: make([]restored, 0, restoreChunkLen)}
+			to.chunks <- c
+			c = to.chunk()
 		}
 		return true
 	})
@@ -269,7 +306,7 @@ func (s *Store) scanHistory(seen *continuity, chunks chan<- *restoreChunk) error
 		return bad
 	}
 	if err == nil {
-		chunks <- c
+		to.chunks <- c
 	}
 	return err
 }

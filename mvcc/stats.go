@@ -173,7 +173,7 @@ func (s *Store) Stats() Stats {
 func (s *Store) indexSize() (keys int, revisions int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return len(s.index.byKey), s.index.revisions
+	return s.index.len(), s.index.revisions
 }
 
 func (t *tail) sizes() (bytes, revisions, pending int64) {

@@ -23,7 +23,7 @@ type txn struct {
 }
 
 type undoStep struct {
-	history *keyHistory
+	history keyHistory
 	before  life
 }
 
@@ -128,21 +128,21 @@ func (t *txn) deleteRange(key, end []byte) (int64, error) {
 		return 0, ErrEmptyKey
 	}
 	t.read = true
-	var doomed []*keyHistory
-	var duplicate *keyHistory
+	var doomed []keyHistory
+	var duplicate []byte
 	weight := int64(0)
-	t.s.walkIndex(SpanOf(key, end), func(h *keyHistory) bool {
+	t.s.walkIndex(SpanOf(key, end), func(h keyHistory) bool {
 		if _, live := h.liveAt(t.rev); live {
 			doomed = append(doomed, h)
-			weight += int64(len(h.key)) + eventOverhead
+			weight += int64(len(h.key())) + eventOverhead
 			if h.newest.main == t.rev && !t.rewrites {
-				duplicate = h
+				duplicate = h.key()
 			}
 		}
 		return duplicate == nil
 	})
 	if duplicate != nil {
-		return 0, fmt.Errorf("key %q: %w", duplicate.key, ErrDuplicateKey)
+		return 0, fmt.Errorf("key %q: %w", duplicate, ErrDuplicateKey)
 	}
 	if err := t.roomFor(EventDelete, weight); err != nil {
 		return 0, err
@@ -159,14 +159,14 @@ func (t *txn) deleteRange(key, end []byte) (int64, error) {
 
 // indexDelete adds a tombstone to each history. They are live, so no
 // compaction took them out of the index since they were found.
-func (t *txn) indexDelete(doomed []*keyHistory) {
+func (t *txn) indexDelete(doomed []keyHistory) {
 	t.s.mu.Lock()
 	defer t.s.mu.Unlock()
 	for _, h := range doomed {
 		t.undo = append(t.undo, undoStep{h, life{h.create, h.count}})
 		h.delete(KeyRev{Main: t.rev, Sub: int64(len(t.events)), Tombstone: true})
 		t.s.index.revisions++
-		kv, record := encodeRecord(KeyValue{Key: []byte(h.key)})
+		kv, record := encodeRecord(KeyValue{Key: h.key()})
 		kv.ModRevision = t.rev
 		t.emit(Event{Type: EventDelete, KV: kv, record: record})
 	}

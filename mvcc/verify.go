@@ -62,7 +62,7 @@ func (s *Store) verify(ctx context.Context, report *VerifyReport) error {
 	v := &verifier{
 		s: s, report: report,
 		seen: s.continuityFrom(1),
-		keys: make(map[*keyHistory]verifiedKey),
+		keys: make(map[uint32]verifiedKey),
 		hash: historyHash{compact: report.CompactRev, digest: crc32.New(crc32.MakeTable(crc32.Castagnoli))},
 	}
 	v.hash.keep, v.hash.anyAlive = s.survivors(rev, report.CompactRev)
@@ -150,7 +150,7 @@ type verifier struct {
 	report *VerifyReport
 	seen   continuity
 	// keys: the histories stay where they are, because compaction waits.
-	keys map[*keyHistory]verifiedKey
+	keys map[uint32]verifiedKey // by id
 	hash historyHash
 }
 
@@ -222,37 +222,37 @@ func (v *verifier) lookUp(records []restored, names []byte) error {
 	for _, r := range records {
 		name := names[:r.keyLen]
 		names = names[r.keyLen:]
-		h := v.s.index.byKey[string(name)]
-		if h == nil || !h.holds(r.kr) {
+		h, ok := v.s.index.find(name)
+		if !ok || !h.holds(r.kr) {
 			if r.kr.Main <= v.report.CompactRev {
 				v.report.Leftovers++
 				continue
 			}
 			return fmt.Errorf("space key: revision %d/%d: key %q has no such version in the index: %w", r.kr.Main, r.kr.Sub, name, ErrDamaged)
 		}
-		k := v.keys[h]
-		before := keyHistory{newest: k.newest, create: k.life.create, count: k.life.count}
+		k := v.keys[h.id]
+		before := keyEntry{newest: k.newest, create: k.life.create, count: k.life.count}
 		if bad := before.follows(r.kr, r.life, v.report.CompactRev); bad != "" {
 			return fmt.Errorf("space key: revision %d/%d: key %q %s: %w", r.kr.Main, r.kr.Sub, name, bad, ErrDamaged)
 		}
-		v.keys[h] = verifiedKey{life: r.life, newest: makeVersion(r.kr), versions: k.versions + 1}
+		v.keys[h.id] = verifiedKey{life: r.life, newest: makeVersion(r.kr), versions: k.versions + 1}
 	}
 	return nil
 }
 
 // checkIndex looks for versions that no record was found for.
 func (v *verifier) checkIndex() (err error) {
-	v.s.walkIndex(Span{}, func(h *keyHistory) bool {
+	v.s.walkIndex(Span{}, func(h keyHistory) bool {
 		n := h.search(v.report.Rev + 1)
-		found := v.keys[h]
+		found := v.keys[h.id]
 		switch {
 		case n == 0:
 			return true // it came after Rev
 		case found.versions != n:
-			err = fmt.Errorf("space key: key %q has %d versions up to revision %d in the index and %d records: %w", h.key, n, v.report.Rev, found.versions, ErrDamaged)
+			err = fmt.Errorf("space key: key %q has %d versions up to revision %d in the index and %d records: %w", h.key(), n, v.report.Rev, found.versions, ErrDamaged)
 		case n == h.len() && found.life != life{h.create, h.count}:
 			err = fmt.Errorf("space key: key %q has create revision %d and version %d in the index, %d and %d in its newest record: %w",
-				h.key, h.create, h.count, found.life.create, found.life.count, ErrDamaged)
+				h.key(), h.create, h.count, found.life.create, found.life.count, ErrDamaged)
 		}
 		v.report.Keys++
 		return err == nil
