@@ -56,8 +56,7 @@ func (s *Store) write(ctx context.Context, fn func(t *txn) error) (rev int64, er
 		}
 	}
 	if st.woke {
-		// The woken goroutine sits behind this one: let it run now.
-		runtime.Gosched()
+		s.yielding.yield()
 	}
 	if err != nil {
 		return 0, err
@@ -168,7 +167,7 @@ func (s *Store) lead(g *group) {
 	woke := s.commit(g)
 	close(g.done)
 	if woke {
-		runtime.Gosched()
+		s.yielding.yield()
 	}
 }
 

@@ -68,7 +68,7 @@
 //	Store.writer    one transaction stages; assigns revisions
 //	Store.mu        index; at most 1024 keys of a walk in one hold
 //	tail.mu         leaf: newest events
-//	signal.mu       leaf: channel that waiters park on
+//	signal.mu       leaf: who waits for a revision or for room
 //
 // # Goroutines
 //
@@ -87,7 +87,8 @@
 // # Channels
 //
 //	group.done        closed by the leader, once; nothing is sent
-//	signal.ch         closed by wake, then made anew by the next who waits
+//	waiter.ch         one place; a token sent by wake, taken by the one who waits; used
+//	                  again, never closed
 //	background.dirty, a token each, sent by the writer, taken by the flusher;
 //	background.early  one place, since a second token would say nothing new
 //	Store.compacting  one token; whoever holds it compacts, bumps or hashes; Close

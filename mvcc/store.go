@@ -42,9 +42,10 @@ type Store struct {
 	batch   backend.Batch
 	keys    []byte // memory of the batch's record keys
 
-	tail  tail
-	shown signal // visible moved, or never will again
-	room  signal // a writer that waited for room may look again
+	tail     tail
+	shown    signal // visible moved, or never will again
+	room     signal // a writer that waited for room may look again
+	yielding yielding
 
 	compacting chan struct{} // holds one token; its taker compacts, bumps or hashes
 	leaders    sync.WaitGroup
@@ -137,6 +138,7 @@ func (s *Store) relaxed() bool { return s.cfg.Durability.interval > 0 }
 // ErrFailed if writing ended before, ErrClosed, or ctx.Err().
 func (s *Store) Wait(ctx context.Context, rev int64) error {
 	if s.visible.Load() >= rev {
+		s.shown.giveWay()
 		return nil
 	}
 	err := s.shown.wait(ctx, func() bool {
