@@ -64,9 +64,10 @@
 //	        queued, and as much in the hands of Recv. Events that were read
 //	        from history together stay together, so a queue may keep twice its
 //	        bytes alive, and the piece it took the first of.
-//	watch   at rest about 60 bytes and its key, a range 105 and its bounds;
-//	        awake about 340 and its key, a range 420; under policy Latest and
-//	        behind, 24 bytes for each of up to 32,768 keys, 2,048 where many are
+//	watch   at rest about 55 bytes and its key, a range 65 and its bounds; of
+//	        those that ended, up to 45 bytes until the last of a shard has;
+//	        awake about 360 and twice its key, a range 385 and twice its bounds;
+//	        under policy Latest and behind, 24 bytes for each of up to 32,768 keys, 2,048 where many are
 //	shard   10 x (1 MiB + revision): pieces of history being read and kept for
 //	        those who come next, events being dispatched, previous values
 //

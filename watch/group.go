@@ -138,7 +138,7 @@ type groupIndex struct {
 
 // add makes a group of a range that has none.
 func (x *groupIndex) add(keys keyRange, o options) *group {
-	g := &group{keys: keys, options: o}
+	g := &group{keys: keys.clone(), options: o}
 	x.heads.add(keys, head{number: x.first.Add(g)})
 	x.count++
 	return g

@@ -130,6 +130,7 @@ func (h *Hub) NewStream(name string) (*Stream, error) {
 	s.box.wake = make(chan struct{}, 1)
 	sh.mu.Lock()
 	sh.streams[s] = struct{}{}
+	s.numbered = sh.numbered.Add(s)
 	sh.mu.Unlock()
 	return s, nil
 }

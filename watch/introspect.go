@@ -78,9 +78,10 @@ func (sh *shard) describe(out []WatchInfo) []WatchInfo {
 
 func (sh *shard) describeLocked(s *Stream, w *watcher, current, queued int64) WatchInfo {
 	st := w.seat
+	keys := st.group.keys.clone()
 	info := WatchInfo{
 		Stream: s.number, StreamName: s.name, ID: w.id,
-		Key: st.group.keys.span().Lo, End: st.group.keys.end(),
+		Key: keys.span().Lo, End: keys.end(),
 		State: st.state, Next: w.start, Policy: st.group.policy, QueuedBytes: queued,
 	}
 	switch st.state {

@@ -9,16 +9,18 @@ import (
 
 // keyTable maps single keys and prefixes to values: a hash table of chains
 // that grows chain by chain with its entries, so that no add waits for a larger
-// table to be filled. An entry costs 28 bytes, its value and its key. Not
+// table to be filled. An entry costs 16 bytes and its value, and its key and 9
+// bytes. Not
 // safe for concurrent use, except that several may read.
 type keyTable[V any] struct {
 	seed    maphash.Seed
 	chains  []uint32 // the first entry of each
 	entries slab.Slab[keyEntry[V]]
+	texts   slab.Bytes // the keys of the entries
 }
 
 type keyEntry[V any] struct {
-	key   string
+	text  uint32 // in texts
 	hash  uint32 // its lowest bit tells prefixes from single keys
 	next  uint32 // in its chain; 0 ends
 	value V
@@ -61,7 +63,7 @@ func (t *keyTable[V]) find(key []byte, s shape) uint32 {
 	i := *t.chain(h)
 	for i != 0 {
 		e := t.entries.At(i)
-		if e.hash == h && e.key == string(key) {
+		if e.hash == h && string(t.texts.At(e.text)) == string(key) {
 			break
 		}
 		i = e.next
@@ -69,18 +71,24 @@ func (t *keyTable[V]) find(key []byte, s shape) uint32 {
 	return i
 }
 
-// add makes an entry for a key that has none.
-func (t *keyTable[V]) add(key string, s shape, v V) uint32 {
+// key returns the key of an entry, until the next add or remove.
+func (t *keyTable[V]) key(i uint32) []byte { return t.texts.At(t.entries.At(i).text) }
+
+// add makes an entry for a copy of a key that has none.
+func (t *keyTable[V]) add(key []byte, s shape, v V) uint32 {
 	if len(t.chains) == 0 {
 		t.seed = maphash.MakeSeed()
+		t.texts.Moved = func(i, text uint32) { t.entries.At(i).text = text }
 	}
 	if t.entries.Len() >= len(t.chains) {
 		t.grow()
 	}
-	h := shaped(maphash.String(t.seed, key), s)
+	h := shaped(maphash.Bytes(t.seed, key), s)
 	chain := t.chain(h)
-	*chain = t.entries.Add(keyEntry[V]{key: key, hash: h, next: *chain, value: v})
-	return *chain
+	i := t.entries.Add(keyEntry[V]{hash: h, next: *chain, value: v})
+	t.entries.At(i).text = t.texts.Add(i, key)
+	*chain = i
+	return i
 }
 
 // grow adds a chain and moves to it what belongs there.
@@ -114,6 +122,7 @@ func (t *keyTable[V]) remove(i uint32) {
 		link = &t.entries.At(*link).next
 	}
 	*link = e.next
+	t.texts.Remove(e.text)
 	t.entries.Remove(i)
 	if t.entries.Len() == 0 {
 		t.chains = nil

@@ -35,13 +35,18 @@ const inTree rangeRef = 1 << 30
 // stay free.
 const maxRanges = 1<<30 - 1<<20
 
+// full reports whether there is no room for another range.
+func (x *rangeIndex[V]) full() bool {
+	return x.len() >= maxRanges || x.keys.texts.Full() || x.ranges.Full()
+}
+
 // len returns the number of ranges.
 func (x *rangeIndex[V]) len() int { return x.keys.entries.Len() + x.ranges.Len() }
 
 // find returns the handle of a range, or 0.
 func (x *rangeIndex[V]) find(r keyRange) rangeRef {
 	if r.hashed() {
-		return rangeRef(x.keys.find([]byte(r.lo), r.shape))
+		return rangeRef(x.keys.find(r.lo, r.shape))
 	}
 	s := r.span()
 	if i := x.ranges.Find(s.Lo, s.Hi); i != 0 {
@@ -58,17 +63,16 @@ func (x *rangeIndex[V]) at(i rangeRef) *V {
 	return x.ranges.Value(interval.Ref(i &^ inTree))
 }
 
-// rangeAt returns the range of a handle.
+// rangeAt returns the range of a handle, good until the next add or remove.
 func (x *rangeIndex[V]) rangeAt(i rangeRef) keyRange {
 	if i&inTree == 0 {
-		e := x.keys.entries.At(uint32(i))
-		return keyRange{lo: e.key, shape: e.shape()}
+		return keyRange{lo: x.keys.key(uint32(i)), shape: x.keys.entries.At(uint32(i)).shape()}
 	}
 	lo, hi := x.ranges.Range(interval.Ref(i &^ inTree))
 	if hi == nil {
-		return keyRange{lo: string(lo), shape: open}
+		return keyRange{lo: lo, shape: open}
 	}
-	return keyRange{lo: string(lo), hi: string(hi), shape: bounded}
+	return keyRange{lo: lo, hi: hi, shape: bounded}
 }
 
 // add stores the value of a range that is not there.
@@ -89,8 +93,7 @@ func (x *rangeIndex[V]) remove(i rangeRef) {
 		x.ranges.Delete(interval.Ref(i &^ inTree))
 		return
 	}
-	e := x.keys.entries.At(uint32(i))
-	x.count(e.shape(), len(e.key), -1)
+	x.count(x.keys.entries.At(uint32(i)).shape(), len(x.keys.key(uint32(i))), -1)
 	x.keys.remove(uint32(i))
 }
 

@@ -12,12 +12,12 @@ import "math"
 // sixth of the memory. An event, another watch of its range, or anything else
 // that concerns more than its end wakes it.
 type head struct {
-	stream *Stream // of the watch at rest
-	number uint32  // its id, or where in groupIndex.first the group is
-	form   form    // its options
+	stream uint32 // of the watch at rest, in shard.numbered
+	number uint32 // its id, or where in groupIndex.first the group is
+	form   form   // its options
 }
 
-func (h *head) resting() bool { return h.stream != nil }
+func (h *head) resting() bool { return h.stream != 0 }
 
 // form is options without bounds, in a byte.
 type form uint8
@@ -58,7 +58,7 @@ func (sh *shard) restNewLocked(s *Stream, id int64, keys keyRange, o *options) b
 	if !ok || id > math.MaxUint32 || sh.groups.heads.find(keys) != 0 {
 		return false
 	}
-	at := sh.groups.heads.add(keys, head{stream: s, number: uint32(id), form: f})
+	at := sh.groups.heads.add(keys, head{stream: s.numbered, number: uint32(id), form: f})
 	s.watches.set(id, watchRef(at))
 	sh.groups.count++
 	sh.stats.Synced++
@@ -83,7 +83,7 @@ func (sh *shard) restLocked(g *group) {
 		return
 	}
 	sh.groups.first.Remove(h.number)
-	*h = head{stream: st.stream, number: uint32(w.id), form: f}
+	*h = head{stream: st.stream.numbered, number: uint32(w.id), form: f}
 	st.stream.watches.set(w.id, watchRef(at))
 	delete(st.stream.reading, g)
 	g.synced.remove(st)
@@ -102,8 +102,8 @@ type woken struct {
 // a range.
 func (sh *shard) wakenLocked(at rangeRef) *woken {
 	h := sh.groups.heads.at(at)
-	s := h.stream
-	n := &woken{group: group{keys: sh.groups.heads.rangeAt(at), options: h.form.options(), watches: 1}}
+	s := *sh.numbered.At(h.stream)
+	n := &woken{group: group{keys: sh.groups.heads.rangeAt(at).clone(), options: h.form.options(), watches: 1}}
 	n.seat.group, n.seat.stream = &n.group, s
 	n.watcher.id, n.watcher.seat, n.watcher.caughtUp = int64(h.number), &n.seat, true
 	n.members[0] = &n.watcher
@@ -159,7 +159,8 @@ func (sh *shard) groupsOfLocked(dst []*group, key []byte) []*group {
 	for i := range x.hits {
 		h := &x.hits[i]
 		if h.resting() {
-			dst = append(dst, sh.wakeLocked(rangeRef(h.stream.watches.ref(int64(h.number)))))
+			s := *sh.numbered.At(h.stream)
+			dst = append(dst, sh.wakeLocked(rangeRef(s.watches.ref(int64(h.number)))))
 		} else {
 			dst = append(dst, *x.first.At(h.number))
 		}

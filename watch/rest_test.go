@@ -147,7 +147,7 @@ func TestRest_Memory(t *testing.T) {
 	for _, c := range []struct {
 		shape string
 		most  uint64
-	}{{"key", 100}, {"range", 160}} {
+	}{{"key", 80}, {"range", 110}} {
 		store := memStore(t, mvcc.Config{})
 		h := newHub(store, Config{})
 		before := heapInUse()

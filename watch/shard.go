@@ -7,6 +7,7 @@ import (
 	"sync"
 	"sync/atomic"
 
+	"github.com/watchkv/watchkv/internal/slab"
 	"github.com/watchkv/watchkv/mvcc"
 )
 
@@ -26,6 +27,7 @@ type shard struct {
 	written  int64      // bytes of the records dispatched
 	groups   groupIndex
 	streams  map[*Stream]struct{}
+	numbered slab.Slab[*Stream]             // the same, as heads name them
 	waiting  waitingHeap                    // watches whose start is above offered+1
 	left     int                            // cancelled ones that are still in it
 	admitted bool                           // some were let in for the revision above offered, before it is

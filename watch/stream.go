@@ -18,10 +18,11 @@ const keptEntries = 256
 // Stream is one consumer: many watches and one bounded outbox. Its methods
 // may be called from any goroutine, but Recv from one at a time.
 type Stream struct {
-	number int64
-	name   string
-	shard  *shard
-	box    outbox
+	number   int64
+	numbered uint32 // in shard.numbered
+	name     string
+	shard    *shard
+	box      outbox
 
 	// The consumer's own, used in Recv only.
 	out     []Response
@@ -113,8 +114,8 @@ func (s *Stream) refuseLocked(r *Request) error {
 		return ErrDuplicateID
 	case cfg.MaxWatchesPerStream > 0 && s.watches.len() >= cfg.MaxWatchesPerStream:
 		return fmt.Errorf("%w: %d on this stream, the bound", ErrTooManyWatches, s.watches.len())
-	case s.shard.groups.heads.len() >= maxRanges:
-		return fmt.Errorf("%w: %d ranges, the most there can be", ErrTooManyWatches, maxRanges)
+	case s.shard.groups.heads.full():
+		return fmt.Errorf("%w: %d ranges and their keys are all there can be", ErrTooManyWatches, s.shard.groups.heads.len())
 	case cfg.MaxWatches > 0 && s.shard.hub.watches.Load() >= int64(cfg.MaxWatches):
 		return fmt.Errorf("%w: %d in all, the bound", ErrTooManyWatches, cfg.MaxWatches)
 	}
@@ -154,7 +155,7 @@ func (sh *shard) groupLocked(keys keyRange, o options) *group {
 		g = g.sibling
 	}
 	if g == nil {
-		g = &group{keys: keys, options: o, sibling: first.sibling}
+		g = &group{keys: first.keys, options: o, sibling: first.sibling}
 		first.sibling = g
 		sh.groups.count++
 	}
@@ -311,6 +312,7 @@ func (s *Stream) end(err error) {
 	s.closed = true
 	s.victims, s.reading = nil, nil
 	delete(sh.streams, s)
+	sh.numbered.Remove(s.numbered)
 	delete(sh.owed, s)
 	_, peak := s.box.pending()
 	sh.stats.PendingBytesMax = max(sh.stats.PendingBytesMax, peak)

@@ -4,9 +4,9 @@
 // A Tree is a treap ordered by range; each node also knows which range below
 // it ends last, so Stab can leave out whole subtrees. Insert and Delete take
 // expected O(log n), Stab O((1+k)·log n) for k hits. Nothing recurses, so
-// depth never meets a stack, and Stab does not allocate. Nodes lie in a slab
-// and are linked by number: a stored range costs 48 bytes, its value and its
-// bounds.
+// depth never meets a stack, and Stab does not allocate. Nodes and bounds lie
+// in slabs and are linked by number: a stored range costs 24 bytes and its
+// value, and its bounds and 10 bytes.
 //
 // The shape follows from the order of calls alone: priorities come from a
 // generator that starts the same in every Tree.
@@ -14,6 +14,7 @@ package interval
 
 import (
 	"bytes"
+	"encoding/binary"
 
 	"github.com/watchkv/watchkv/internal/slab"
 )
@@ -25,6 +26,7 @@ import (
 type Tree[V any] struct {
 	root   Ref
 	nodes  slab.Slab[node[V]]
+	bounds slab.Bytes // of the nodes: see splitBounds
 	random uint32
 }
 
@@ -33,36 +35,44 @@ type Tree[V any] struct {
 type Ref uint32
 
 type node[V any] struct {
-	bounds []byte // lo and hi, one behind the other
-	split  uint32 // where hi begins
-	open   bool   // there is no hi
-
+	bounds              uint32 // in Tree.bounds
 	parent, left, right Ref
 	last                Ref    // one that ends last in this subtree, perhaps itself
 	priority            uint32 // a parent's is never smaller than its child's; 0 once deleted
 	value               V
 }
 
-func (n *node[V]) lo() []byte { return n.bounds[:n.split] }
-
-func (n *node[V]) hi() []byte {
-	if n.open {
-		return nil
+// splitBounds reads bounds as they are stored: the length of lo, doubled, and
+// one more if there is no hi; lo; hi.
+func splitBounds(b []byte) (lo, hi []byte) {
+	head, used := uint64(b[0]), 1
+	if head >= 0x80 {
+		head, used = binary.Uvarint(b)
 	}
-	return n.bounds[n.split:]
+	lo, hi = b[used:used+int(head/2)], b[used+int(head/2):]
+	if head%2 != 0 {
+		return lo, nil
+	}
+	return lo, hi
 }
 
 func (t *Tree[V]) at(i Ref) *node[V] { return t.nodes.At(uint32(i)) }
 
-// Range returns the bounds given to Insert; they must not be modified.
-func (t *Tree[V]) Range(i Ref) (lo, hi []byte) {
-	n := t.at(i)
-	return n.lo(), n.hi()
+// Range returns the bounds given to Insert. They must not be modified, and
+// stay as they are until the next Insert or Delete.
+func (t *Tree[V]) Range(i Ref) (lo, hi []byte) { return splitBounds(t.bounds.At(t.at(i).bounds)) }
+
+func (t *Tree[V]) hi(i Ref) []byte {
+	_, hi := t.Range(i)
+	return hi
 }
 
 // Value returns where what is stored with the range is, until the next Insert
 // or Delete.
 func (t *Tree[V]) Value(i Ref) *V { return &t.at(i).value }
+
+// Full reports whether there may be no room for another range: see slab.Bytes.
+func (t *Tree[V]) Full() bool { return t.bounds.Full() }
 
 // Len returns the number of stored ranges, duplicates counted.
 func (t *Tree[V]) Len() int { return t.nodes.Len() }
@@ -71,21 +81,24 @@ func (t *Tree[V]) Len() int { return t.nodes.Len() }
 // non-nil hi that is not above lo gives a range that contains nothing, stored
 // all the same.
 func (t *Tree[V]) Insert(lo, hi []byte, v V) Ref {
-	bounds := append(append(make([]byte, 0, len(lo)+len(hi)), lo...), hi...)
-	i := Ref(t.nodes.Add(node[V]{
-		bounds: bounds, split: uint32(len(lo)), open: hi == nil, priority: t.nextPriority(), value: v,
-	}))
+	if t.bounds.Moved == nil {
+		t.bounds.Moved = func(i, bounds uint32) { t.at(Ref(i)).bounds = bounds }
+	}
+	i := Ref(t.nodes.Add(node[V]{priority: t.nextPriority(), value: v}))
 	n := t.at(i)
 	n.last = i
+	head := 2 * uint64(len(lo))
+	if hi == nil {
+		head++
+	}
+	var buf [binary.MaxVarintLen64]byte
+	n.bounds = t.bounds.Add(uint32(i), buf[:binary.PutUvarint(buf[:], head)], lo, hi)
 
 	parent, link := Ref(0), &t.root
 	for *link != 0 {
 		parent = *link
 		at := t.at(parent)
-		if endLess(t.at(at.last).hi(), hi) {
-			at.last = i
-		}
-		if rangeLess(lo, hi, at.lo(), at.hi()) {
+		if atLo, atHi := t.Range(parent); rangeLess(lo, hi, atLo, atHi) {
 			link = &at.left
 		} else {
 			link = &at.right
@@ -93,6 +106,10 @@ func (t *Tree[V]) Insert(lo, hi []byte, v V) Ref {
 	}
 	n.parent = parent
 	*link = i
+	// Where a last ends no earlier, so do those above.
+	for ; parent != 0 && endLess(t.hi(t.at(parent).last), hi); parent = t.at(parent).parent {
+		t.at(parent).last = i
+	}
 	for n.parent != 0 && n.priority > t.at(n.parent).priority {
 		t.rotateUp(i)
 	}
@@ -103,12 +120,12 @@ func (t *Tree[V]) Insert(lo, hi []byte, v V) Ref {
 func (t *Tree[V]) Find(lo, hi []byte) Ref {
 	i := t.root
 	for i != 0 {
-		n := t.at(i)
+		atLo, atHi := t.Range(i)
 		switch {
-		case rangeLess(lo, hi, n.lo(), n.hi()):
-			i = n.left
-		case rangeLess(n.lo(), n.hi(), lo, hi):
-			i = n.right
+		case rangeLess(lo, hi, atLo, atHi):
+			i = t.at(i).left
+		case rangeLess(atLo, atHi, lo, hi):
+			i = t.at(i).right
 		default:
 			return i
 		}
@@ -132,8 +149,11 @@ func (t *Tree[V]) Delete(i Ref) bool {
 	}
 	t.replace(i, max(n.left, n.right)) // one of them, or none
 	for at := n.parent; at != 0; at = t.at(at).parent {
-		t.updateLast(at)
+		if t.at(at).last == i {
+			t.updateLast(at)
+		}
 	}
+	t.bounds.Remove(n.bounds)
 	t.nodes.Remove(uint32(i))
 	return true
 }
@@ -147,16 +167,16 @@ func (t *Tree[V]) Stab(key []byte, visit func(v V)) {
 		next := n.parent
 		switch {
 		case from == 0 || from == n.parent:
-			if !above(t.at(n.last).hi(), key) {
+			if !above(t.hi(n.last), key) {
 				break // everything below ends at or before key
 			}
 			if n.left != 0 {
 				next = n.left
 				break
 			}
-			next = n.visitThenRight(key, visit)
+			next = t.visitThenRight(n, key, visit)
 		case from == n.left:
-			next = n.visitThenRight(key, visit)
+			next = t.visitThenRight(n, key, visit)
 		}
 		from, i = i, next
 	}
@@ -164,11 +184,12 @@ func (t *Tree[V]) Stab(key []byte, visit func(v V)) {
 
 // visitThenRight handles n when its left side is done and returns the node to
 // go on with.
-func (n *node[V]) visitThenRight(key []byte, visit func(v V)) Ref {
-	if bytes.Compare(n.lo(), key) > 0 {
+func (t *Tree[V]) visitThenRight(n *node[V], key []byte, visit func(v V)) Ref {
+	lo, hi := splitBounds(t.bounds.At(n.bounds))
+	if bytes.Compare(lo, key) > 0 {
 		return n.parent // all to the right begin later still
 	}
-	if above(n.hi(), key) {
+	if above(hi, key) {
 		visit(n.value)
 	}
 	if n.right != 0 {
@@ -219,7 +240,7 @@ func (t *Tree[V]) updateLast(i Ref) {
 	n := t.at(i)
 	n.last = i
 	for _, child := range [...]Ref{n.left, n.right} {
-		if child != 0 && endLess(t.at(n.last).hi(), t.at(t.at(child).last).hi()) {
+		if child != 0 && endLess(t.hi(n.last), t.hi(t.at(child).last)) {
 			n.last = t.at(child).last
 		}
 	}

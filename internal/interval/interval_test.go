@@ -249,11 +249,12 @@ func sorted(ids []int) []int {
 // broken names the first invariant of the structure that does not hold.
 func broken(t *Tree[int]) (fault string) {
 	count := 0
-	var before *node[int]
+	before := Ref(0)
 	eachNode(t, func(i Ref, _ int) {
 		n := t.at(i)
 		count++
-		want := n.hi()
+		lo, hi := t.Range(i)
+		want := hi
 		for _, at := range []Ref{n.left, n.right} {
 			if at == 0 {
 				continue
@@ -262,17 +263,19 @@ func broken(t *Tree[int]) (fault string) {
 			if child.parent != i || child.priority > n.priority {
 				fault = "parent or priority"
 			}
-			if end := t.at(child.last).hi(); endLess(want, end) {
+			if end := t.hi(child.last); endLess(want, end) {
 				want = end
 			}
 		}
-		if got := t.at(n.last).hi(); (want == nil) != (got == nil) || !bytes.Equal(want, got) {
-			fault = fmt.Sprintf("last end under [%q,%q): %q, want %q", n.lo(), n.hi(), got, want)
+		if got := t.hi(n.last); (want == nil) != (got == nil) || !bytes.Equal(want, got) {
+			fault = fmt.Sprintf("last end under [%q,%q): %q, want %q", lo, hi, got, want)
 		}
-		if before != nil && rangeLess(n.lo(), n.hi(), before.lo(), before.hi()) {
-			fault = "order"
+		if before != 0 {
+			if beforeLo, beforeHi := t.Range(before); rangeLess(lo, hi, beforeLo, beforeHi) {
+				fault = "order"
+			}
 		}
-		before = n
+		before = i
 	}, new(int))
 	if count != t.Len() {
 		fault = "length"

@@ -1,4 +1,4 @@
-// Package slab keeps many values of one type in few pieces of memory and
+// Package slab keeps many values or strings in few pieces of memory and
 // names them by 32-bit numbers: half of a pointer, and nothing that the
 // garbage collector has to follow where values refer to each other.
 package slab
