@@ -106,6 +106,7 @@ func (r *report) foot() {
 	if len(r.res.Runs) > 0 {
 		r.part()
 		r.lines = append(r.lines, r.cost()...)
+		r.line("%s", r.res.Target.Buffers())
 	}
 	for _, note := range r.notes {
 		r.line("%s", note)

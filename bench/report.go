@@ -212,6 +212,8 @@ func (r *report) head() {
 	switch {
 	case len(r.res.Runs) == 0:
 		verdict = "nothing was measured"
+	case r.res.Unchecked:
+		verdict = r.paint.yellow("NOT CHECKED: no promise was looked at")
 	case r.res.CutShort != nil, r.res.Failed != "":
 		verdict = "promises kept until then"
 	default:
@@ -221,7 +223,7 @@ func (r *report) head() {
 	if src := r.res.Source; src != nil {
 		r.line("%s is opened read-only: %s events of %s keys, revisions %d to %d", src.File, figure.Count(src.Events), figure.Count(src.Keys), src.FirstRev, src.LastRev)
 	}
-	if len(r.res.Runs) > 0 {
+	if len(r.res.Runs) > 0 && !r.res.Unchecked {
 		r.verdicts()
 	}
 }

@@ -41,7 +41,7 @@ func fixed(t *testing.T) *bench.Result {
 		Schema: bench.Schema, Complete: true, Started: time.Date(2026, 11, 22, 14, 5, 7, 0, time.UTC), Plan: plan,
 		MadeBy:  bench.MadeBy{Watchbench: "0.1.0", Go: "go1.26.8"},
 		Command: []string{"watchbench", "run"},
-		Target:  bench.TargetFacts{Kind: "embedded", Engine: "pebble", Durability: "sync", OutboxResponses: 128, OutboxBytes: 1 << 20},
+		Target:  bench.TargetFacts{Kind: "embedded", Engine: "pebble", Durability: "sync", OutboxResponses: 128, OutboxBytes: 1 << 20, RecentBytes: 32 << 20, CacheBytes: 64 << 20},
 		Machine: bench.Machine{CPU: "AMD EPYC 9354", Cores: 16, OS: "linux 6.18", Fsync: &bench.Fsync{P50: 310_000, P99: 702_000, Samples: 200}},
 	}
 	metrics := map[string]map[string]float64{

@@ -2,7 +2,9 @@ package bench
 
 import (
 	"context"
+	"fmt"
 
+	"github.com/watchkv/watchkv/bench/figure"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/watch"
 )
@@ -74,4 +76,17 @@ type TargetFacts struct {
 	// no end of catch-up; a watch is taken for caught up once it has as many
 	// events as the history holds for it.
 	EtcdRules bool `json:"etcd_rules_only,omitempty"`
+}
+
+// Buffers says what the target may keep in memory on purpose; shown with every
+// result.
+func (f TargetFacts) Buffers() string {
+	held := func(n int64, none string) string {
+		if n == 0 {
+			return none
+		}
+		return figure.ShortBytes(n)
+	}
+	return fmt.Sprintf("outbox %d responses a stream, %s   recent log %s   cache %s",
+		f.OutboxResponses, held(f.OutboxBytes, "no bound in bytes"), held(f.RecentBytes, "none"), held(f.CacheBytes, "none"))
 }

@@ -8,9 +8,9 @@ import (
 	"os/signal"
 	"syscall"
 
-	"github.com/watchkv/watchkv/peers/contract"
 	"github.com/watchkv/watchkv/peers/curves"
 	"github.com/watchkv/watchkv/peers/job"
+	"github.com/watchkv/watchkv/peers/versus"
 )
 
 func main() { os.Exit(run(os.Args[1:])) }
@@ -26,7 +26,8 @@ func run(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	commands := map[string]func(context.Context, []string, io.Writer, io.Writer) int{
-		"contract": contract.Main, "curves": curves.Main, "matrix": curves.MatrixMain,
+		"compare": versus.Compare, "contract": versus.Contract,
+		"curves": curves.Main, "matrix": curves.MatrixMain,
 	}
 	if len(args) > 0 && commands[args[0]] != nil {
 		return commands[args[0]](ctx, args[1:], os.Stdout, os.Stderr)

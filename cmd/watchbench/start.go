@@ -28,6 +28,9 @@ func (r *runCommand) printStart(w io.Writer, machine bench.Machine) {
 	if facts.Version != "" {
 		inside = facts.Version + ", " + inside
 	}
+	if facts.RecentBytes > 0 {
+		inside += ", recent log " + figure.ShortBytes(facts.RecentBytes)
+	}
 	if facts.CacheBytes > 0 {
 		inside += ", cache " + figure.ShortBytes(facts.CacheBytes)
 	}

@@ -331,3 +331,42 @@ func TestBroken_Record(t *testing.T) {
 	}, b.Record)
 	assert.Equal(t, watchtest.Etcd, b.Class)
 }
+
+// On a store that promises what etcd promises, only that binds: the revision
+// of a response from history is no resume point, and nobody tells the end of
+// catch-up. What etcd promises is checked all the same.
+func TestEtcdRules(t *testing.T) {
+	w := newWorld(t, abc...)
+	fromHistory := func(rev int64, evs ...mvcc.Event) watch.Response {
+		r := events(evs...)
+		r.Revision = rev
+		return r
+	}
+	for _, c := range []struct {
+		name      string
+		responses []watch.Response
+		rule      string // of class Etcd that breaks; empty: none
+	}{
+		{"current revision, more to come", []watch.Response{created(6), fromHistory(6, w.ev("a", 2)), fromHistory(6, w.ev("b", 3)), fromHistory(6, w.ev("a", 4)), fromHistory(6, w.ev("c", 5), w.ev("a", 6))}, ""},
+		{"a gap", []watch.Response{created(6), fromHistory(6, w.ev("a", 2)), fromHistory(6, w.ev("a", 4))}, "G3"},
+		{"an event twice", []watch.Response{created(6), fromHistory(6, w.ev("a", 2)), fromHistory(6, w.ev("a", 2))}, "G2"},
+		{"not all of it", []watch.Response{created(6), fromHistory(6, w.ev("a", 2))}, "G3"},
+	} {
+		check := watchtest.NewWatch(everything(2), watchtest.Options{History: w.history, EtcdRules: true})
+		var err error
+		for i := range c.responses {
+			if err == nil {
+				err = check.Deliver(&c.responses[i])
+			}
+		}
+		if err == nil {
+			err = check.Finish(w.model.Rev())
+		}
+		var b *watchtest.Broken
+		if c.rule == "" {
+			assert.NoError(t, err, c.name)
+		} else if assert.ErrorAs(t, err, &b, c.name) {
+			assert.Equal(t, c.rule, b.ID, c.name)
+		}
+	}
+}

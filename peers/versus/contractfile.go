@@ -1,17 +1,15 @@
-package contract
+package versus
 
 import (
-	"encoding/json"
-	"fmt"
 	"math"
-	"os"
+	"strings"
 	"time"
 
 	"github.com/watchkv/watchkv/bench"
 )
 
-// Schema names the form of a result file. Adding a field keeps it.
-const Schema = "watchkv.contract/1"
+// ContractSchema names the form of a result file of Contract. Adding a field keeps it.
+const ContractSchema = "watchkv.contract/1"
 
 // file is the result as JSON. Figures are in the unit of their metric:
 // nanoseconds, bytes, a second, or times. What was not measured is left out.
@@ -33,7 +31,7 @@ type file struct {
 }
 
 type fileLine struct {
-	Row         string    `json:"row"`
+	Row         string    `json:"row,omitempty"`
 	What        string    `json:"what"`
 	Engine      string    `json:"engine"`
 	Measurement string    `json:"measurement"`
@@ -69,6 +67,13 @@ type fileSample struct {
 	Metrics map[string]float64 `json:"metrics"`
 }
 
+func errorText(err error) string {
+	if err == nil {
+		return ""
+	}
+	return err.Error()
+}
+
 func known(v float64) *float64 {
 	if math.IsNaN(v) || math.IsInf(v, 0) {
 		return nil
@@ -78,40 +83,41 @@ func known(v float64) *float64 {
 
 func (s *session) writeFile(path string) error {
 	f := file{
-		Schema: Schema, Kind: s.kind, Started: s.began.UTC().Truncate(time.Second), Took: time.Since(s.began), Machine: s.machine,
-		Seed: seed, Pairs: s.pairs, Longest: s.longest, Convert: s.convert, Unequal: Unequal, Notes: s.notes,
+		Schema: ContractSchema, Kind: s.kind, Started: s.began.UTC().Truncate(time.Second), Took: time.Since(s.began), Machine: s.machine,
+		Seed: s.runner.seed, Pairs: s.pairs, Longest: s.longest, Convert: s.convert, Unequal: Unequal, Notes: s.notes,
 		Measurements: map[string]fileMeasurement{},
 	}
 	for _, v := range s.verdicts {
-		l := fileLine{
-			Row: v.row, What: v.what, Engine: v.engine, Measurement: v.of, Mode: v.mode, LessIsMore: v.less,
-			Watchkv: known(v.own), Etcd: known(v.peer), Ratio: known(v.ratio), Ratios: v.ratios(), Limit: known(v.limitAt),
-			Must: v.must.text(v.show), MustIs: v.musts, Reach: v.line.reach.text(v.show), ReachIs: v.reaches, Failed: s.failed[v.of],
-		}
-		if v.cut != nil {
-			l.EtcdCut, l.EtcdDone = true, v.cut.done
-		}
-		f.Lines = append(f.Lines, l)
+		f.Lines = append(f.Lines, lineOf(v, s.failed[v.of]))
 	}
 	measurements, _ := table(s.sizes)
 	for key, r := range s.runs {
-		m := fileMeasurement{Scenario: measurements[key].scenario, Failed: s.failed[key]}
-		if r != nil {
-			m.Limits, m.Bare, m.Sides = r.limits, fileSamples(r.bare), map[string][]fileSample{}
-			for side, samples := range r.samples {
-				m.Sides[side] = fileSamples(samples)
-			}
+		f.Measurements[key] = measurementOf(measurements[key].scenario, r, s.failed[key])
+	}
+	return writeJSON(path, f)
+}
+
+func lineOf(v verdict, failed error) fileLine {
+	l := fileLine{
+		Row: v.row, What: strings.TrimSpace(v.what), Engine: v.engine, Measurement: v.of, Mode: v.mode, LessIsMore: v.less,
+		Watchkv: known(v.own), Etcd: known(v.peer), Ratio: known(v.ratio), Ratios: v.ratios(), Limit: known(v.limitAt),
+		Must: v.must.text(v.show), MustIs: v.musts, Reach: v.reach.text(v.show), ReachIs: v.reaches, Failed: errorText(failed),
+	}
+	if v.cut != nil {
+		l.EtcdCut, l.EtcdDone = true, v.cut.done
+	}
+	return l
+}
+
+func measurementOf(sc bench.Scenario, r *runs, failed error) fileMeasurement {
+	m := fileMeasurement{Scenario: sc, Failed: errorText(failed)}
+	if r != nil {
+		m.Limits, m.Bare, m.Sides = r.limits, fileSamples(r.bare), map[string][]fileSample{}
+		for side, samples := range r.samples {
+			m.Sides[side] = fileSamples(samples)
 		}
-		f.Measurements[key] = m
 	}
-	text, err := json.MarshalIndent(f, "", " ")
-	if err != nil {
-		return fmt.Errorf("contract: write result: %w", err)
-	}
-	if err := os.WriteFile(path, append(text, '\n'), 0o644); err != nil {
-		return fmt.Errorf("contract: write result: %w", err)
-	}
-	return nil
+	return m
 }
 
 func fileSamples(samples []sample) (out []fileSample) {

@@ -1,7 +1,4 @@
-// Package contract is the command that measures the performance contract: for
-// each row both sides in one session, the physical limit beside them, and
-// whether the targets are met.
-package contract
+package versus
 
 import (
 	"context"
@@ -14,14 +11,12 @@ import (
 	"time"
 
 	"github.com/watchkv/watchkv/bench"
-
-	"github.com/watchkv/watchkv/peers/job"
 )
 
 // Exit codes.
 const (
 	exitMet      = 0
-	exitMissed   = 1 // a must
+	exitMissed   = 1 // a must, or a promise is broken
 	exitMisused  = 2
 	exitUnknown  = 3 // something could not be measured
 	fullBudget   = 2 * time.Hour
@@ -41,7 +36,7 @@ type options struct {
 	out     string
 }
 
-const usage = `usage: go run . contract [flags]
+const contractUsage = `usage: go run . contract [flags]
   --row P6        only this row; several as P1,P2
   --pairs 5       pairs of runs, etcd and watchkv in turn
   --quick         smaller sizes and two pairs, at most 9 minutes
@@ -54,7 +49,7 @@ const usage = `usage: go run . contract [flags]
 func parse(args []string, errOut io.Writer) (o options, err error) {
 	flags := flag.NewFlagSet("contract", flag.ContinueOnError)
 	flags.SetOutput(errOut)
-	flags.Usage = func() { fmt.Fprint(errOut, usage) }
+	flags.Usage = func() { fmt.Fprint(errOut, contractUsage) }
 	rows := flags.String("row", "", "")
 	flags.IntVar(&o.pairs, "pairs", 0, "")
 	quick := flags.Bool("quick", false, "")
@@ -92,8 +87,10 @@ func parse(args []string, errOut io.Writer) (o options, err error) {
 	return o, nil
 }
 
-// Main is the command: it returns the exit code.
-func Main(ctx context.Context, args []string, out, errOut io.Writer) int {
+// Contract is the command that measures the performance contract: for each row
+// both sides in one session, the physical limit beside them, and whether the
+// targets are met. It returns the exit code.
+func Contract(ctx context.Context, args []string, out, errOut io.Writer) int {
 	o, err := parse(args, errOut)
 	if err != nil {
 		if err != flag.ErrHelp {
@@ -108,12 +105,7 @@ func Main(ctx context.Context, args []string, out, errOut io.Writer) int {
 	}
 	defer os.RemoveAll(tmp)
 	began := time.Now()
-	s := &session{options: o, began: began, out: out, runner: &runner{
-		dir: tmp, pairs: o.pairs, longest: o.longest, made: map[string]bool{},
-		log: func(format string, args ...any) {
-			fmt.Fprintf(errOut, "%6.0f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
-		},
-	}}
+	s := &session{options: o, began: began, printer: printer{out}, runner: newRunner(tmp, o.pairs, o.longest, errOut)}
 	s.run(ctx)
 	s.legend()
 	if o.out != "" {
@@ -129,28 +121,21 @@ func Main(ctx context.Context, args []string, out, errOut io.Writer) int {
 type session struct {
 	options
 	began   time.Time
-	out     io.Writer
+	printer printer
 	runner  *runner
 	machine bench.Machine
 
 	convert  float64 // nanoseconds to copy an event of etcd's
 	verdicts []verdict
-	runs     map[string]*runs  // by key of the measurement; nil: it failed
-	failed   map[string]string // why, by key
+	runs     map[string]*runs // by key of the measurement; nil: it failed
+	failed   map[string]error // why, by key
 	notes    []string
 }
 
 // run measures row after row and prints each line as soon as it is known.
 func (s *session) run(ctx context.Context) {
-	s.runs, s.failed = map[string]*runs{}, map[string]string{}
-	s.machine = bench.InspectMachine(s.runner.dir)
-	fsync, err := bench.MeasureFsync(s.runner.dir)
-	if err == nil {
-		s.machine.Fsync = fsync
-	}
-	if o, err := job.Run(ctx, job.Job{Raw: job.RawConversion}); err == nil {
-		s.convert = o.Raw["event_ns"]
-	}
+	s.runs, s.failed = map[string]*runs{}, map[string]error{}
+	s.machine, s.convert = s.runner.inspect(ctx)
 	s.head()
 	measurements, lines := table(s.sizes)
 	for _, l := range lines {
@@ -161,7 +146,7 @@ func (s *session) run(ctx context.Context) {
 			s.hurry()
 			got, err := s.runner.measure(ctx, l.of, measurements[l.of])
 			if err != nil {
-				s.failed[l.of] = err.Error()
+				s.failed[l.of] = err
 			}
 			s.runs[l.of] = got
 		}
@@ -170,7 +155,7 @@ func (s *session) run(ctx context.Context) {
 			v.musts, v.reaches = "", ""
 		}
 		s.verdicts = append(s.verdicts, v)
-		s.line(v)
+		s.printVerdict(v)
 	}
 }
 
@@ -185,10 +170,10 @@ func (s *session) hurry() {
 func (s *session) exitCode() int {
 	code := exitMet
 	for _, v := range s.verdicts {
-		if v.musts == missed {
+		if v.musts == missed || isBroken(s.failed[v.of]) {
 			return exitMissed
 		}
-		if v.musts == unknown || s.failed[v.of] != "" {
+		if v.musts == unknown || s.failed[v.of] != nil {
 			code = exitUnknown
 		}
 	}

@@ -1,4 +1,4 @@
-package contract
+package versus
 
 import (
 	"fmt"

@@ -1,9 +1,10 @@
-package contract
+package versus
 
 import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -46,7 +47,41 @@ type runner struct {
 	pairs   int
 	longest time.Duration // of the measured part of a peer run
 	log     func(format string, args ...any)
+	seed    uint64          // of all plans: both sides have the same load
 	made    map[string]bool // prepared folders
+}
+
+func newRunner(dir string, pairs int, longest time.Duration, log io.Writer) *runner {
+	began := time.Now()
+	return &runner{
+		dir: dir, pairs: pairs, longest: longest, seed: 1, made: map[string]bool{},
+		log: func(format string, args ...any) {
+			fmt.Fprintf(log, "%6.0f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
+		},
+	}
+}
+
+// inspect describes the machine and measures what it costs to copy an event of
+// etcd's, in nanoseconds; 0 if that failed.
+func (r *runner) inspect(ctx context.Context) (m bench.Machine, convert float64) {
+	m = bench.InspectMachine(r.dir)
+	if fsync, err := bench.MeasureFsync(r.dir); err == nil {
+		m.Fsync = fsync
+	}
+	if o, err := job.Run(ctx, job.Job{Raw: job.RawConversion}); err == nil {
+		convert = o.Raw["event_ns"]
+	}
+	return m, convert
+}
+
+// brokenError says that one side broke a promise.
+type brokenError struct{ text string }
+
+func (e *brokenError) Error() string { return e.text }
+
+func isBroken(err error) bool {
+	var broken *brokenError
+	return errors.As(err, &broken)
 }
 
 func (r *runner) sides(m *measurement) []job.Side {
@@ -110,11 +145,11 @@ func (r *runner) repeat(ctx context.Context, out *runs, key string, m *measureme
 }
 
 func (s sample) cutText() string {
-	return fmt.Sprintf("cut at %.0f s, %.1f%% done", s.cut.Seconds(), 100*s.done)
+	return fmt.Sprintf("cut at %.3g s, %.1f%% done", s.cut.Seconds(), 100*s.done)
 }
 
 func (r *runner) run(ctx context.Context, m *measurement, side job.Side, mode mode) (s sample, err error) {
-	j := job.Job{Side: side, Plan: planOf(m.scenario), Unchecked: mode == unchecked, Unread: mode == unread}
+	j := job.Job{Side: side, Plan: r.planOf(m.scenario), Unchecked: mode == unchecked, Unread: mode == unread}
 	if side.Name == job.Etcd {
 		j.Longest = r.longest + m.scenario.Warmup + m.scenario.Quiet
 	}
@@ -144,17 +179,14 @@ func (r *runner) run(ctx context.Context, m *measurement, side job.Side, mode mo
 	return sampleOf(o.Result, mode)
 }
 
-// seed of all plans: every run of both sides has the same load.
-const seed = 1
-
-func planOf(sc bench.Scenario) *bench.Plan {
-	return &bench.Plan{Seed: seed, Count: 1, Scenarios: []bench.Scenario{sc}}
+func (r *runner) planOf(sc bench.Scenario) *bench.Plan {
+	return &bench.Plan{Seed: r.seed, Count: 1, Scenarios: []bench.Scenario{sc}}
 }
 
 func sampleOf(res *bench.Result, mode mode) (sample, error) {
 	s := sample{mode: mode, facts: res.Target}
 	if b := res.Broken; b != nil {
-		return s, fmt.Errorf("BROKEN by %s: %s %s: %s (%s)", res.Target.Kind, b.Rule, b.Name, b.Detail, b.Watch)
+		return s, &brokenError{fmt.Sprintf("BROKEN by %s: %s %s: %s (%s)", res.Target.Kind, b.Rule, b.Name, b.Detail, b.Watch)}
 	}
 	if len(res.Runs) == 1 {
 		s.metrics = res.Runs[0].Metrics
@@ -187,7 +219,7 @@ func (r *runner) prepare(ctx context.Context, m *measurement, side job.Side) (st
 	}
 	at := time.Now()
 	fill := bench.Scenario{Name: bench.Reopen, Shape: bench.OneKey, Keys: sc.Keys, ValueBytes: sc.ValueBytes, History: sc.History}
-	if _, err := job.Run(ctx, job.Job{Side: side, Plan: planOf(fill), Dir: dir, Keep: true, Unchecked: true}); err != nil {
+	if _, err := job.Run(ctx, job.Job{Side: side, Plan: r.planOf(fill), Dir: dir, Keep: true, Unchecked: true}); err != nil {
 		return "", err
 	}
 	r.made[name] = true
@@ -227,7 +259,7 @@ func (r *runner) limit(ctx context.Context, out *runs, key string, m *measuremen
 func limitKey(job, side, figure string) string { return job + ", " + side + ", " + figure }
 
 func (r *runner) raw(ctx context.Context, m *measurement, side job.Side, name string) (_ map[string]float64, err error) {
-	j := job.Job{Side: side, Raw: name, Plan: planOf(m.scenario)}
+	j := job.Job{Side: side, Raw: name, Plan: r.planOf(m.scenario)}
 	if name == job.RawScan && !side.Volatile() {
 		if j.Dir, err = r.prepare(ctx, m, side); err != nil {
 			return nil, err
