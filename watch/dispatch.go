@@ -222,9 +222,11 @@ func (sh *shard) offerLocked(commits []mvcc.Commit) {
 	b := &sh.live
 	from, to := sh.offered+1, commits[len(commits)-1].Rev
 	for _, g := range b.matcher.touched {
-		events := b.matcher.events(&g.matched, commits)
+		var events []mvcc.Event
 		if g.prevKV {
 			events = b.matcher.withPrevious(&g.matched, commits, sh.prevs)
+		} else {
+			events = b.matcher.events(&g.matched, commits)
 		}
 		b.runs = runsOf(b.runs[:0], events, to, sh.hub.cfg.runBytes())
 		for i := g.synced.len() - 1; i >= 0; i-- {
