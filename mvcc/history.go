@@ -69,10 +69,13 @@ const maxExpected = 4096
 // expected is how many events a chunk that ends at last or at a bound of the
 // query will hold, at one a revision; 0 if that cannot be said.
 func (q *HistoryQuery) expected(last int64) int {
-	if q.Match != nil || q.MaxEvents <= 0 && q.MaxScan <= 0 {
+	n := maxExpected
+	switch {
+	case q.Expect > 0:
+		n = min(n, q.Expect)
+	case q.Match != nil || q.MaxEvents <= 0 && q.MaxScan <= 0:
 		return 0
 	}
-	n := maxExpected
 	for _, bound := range [2]int{q.MaxEvents, q.MaxScan} {
 		if bound > 0 {
 			n = min(n, bound)
@@ -130,7 +133,7 @@ func (r *historyReader) visit(key, value []byte) bool {
 			return true
 		}
 	}
-	e, err := eventOf(kr, r.arena.copy(value))
+	e, err := eventOf(kr, r.own(value))
 	if err != nil {
 		r.err = err
 		return false
@@ -138,6 +141,14 @@ func (r *historyReader) visit(key, value []byte) bool {
 	r.chunk.Events = append(r.chunk.Events, e)
 	r.chunk.Bytes += int64(len(value))
 	return true
+}
+
+// own copies a record to where its event shall keep it.
+func (r *historyReader) own(record []byte) []byte {
+	if r.q.Apart {
+		return append(make([]byte, 0, len(record)), record...)
+	}
+	return r.arena.copy(record)
 }
 
 // full reports whether the chunk ends before the next revision.

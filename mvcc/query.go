@@ -32,12 +32,18 @@ type HistoryQuery struct {
 	MaxEvents int
 	MaxScan   int
 	MaxBytes  int64
+	// Expect is about how many events there will be, 0 if nobody knows: their
+	// memory is taken at once.
+	Expect int
+	// Apart gives each event memory of its own instead of one arena for all:
+	// for who hands them to many that keep them for different times.
+	Apart bool
 }
 
 // Chunk is a part of history.
 type Chunk struct {
 	// Events holds every matched event of [From, Next), ascending. Their
-	// bytes lie in one arena that belongs to the chunk.
+	// bytes lie in one arena that belongs to the chunk, unless Apart.
 	Events []Event
 	// Next is the first revision not covered; a chunk ends between revisions.
 	Next         int64

@@ -122,10 +122,16 @@ func (c *costs) init() {
 
 // cost is a moving average in nanoseconds for one item. Readers that add at
 // the same time may lose one sample to each other.
-type cost struct{ bits atomic.Uint64 }
+type cost struct {
+	bits     atomic.Uint64
+	measured atomic.Bool // by at least costFirst items: no guess any more
+}
 
 // costSample is how many items outweigh what was known before.
 const costSample = 1000
+
+// costFirst is how many items read at once say more than the guess did.
+const costFirst = 32
 
 func (c *cost) add(d time.Duration, items int) {
 	if items <= 0 || d <= 0 {
@@ -133,6 +139,9 @@ func (c *cost) add(d time.Duration, items int) {
 	}
 	weight := min(float64(items)/costSample, 0.5)
 	sample := float64(d) / float64(items)
+	if items >= costFirst && c.measured.CompareAndSwap(false, true) {
+		weight = 1
+	}
 	c.set(c.nanos()*(1-weight) + sample*weight)
 }
 

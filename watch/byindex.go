@@ -16,14 +16,24 @@ const (
 	// readAtOnce is how many records are read before their bytes are looked
 	// at. The source, too, bounds those.
 	readAtOnce = 64
+	// indexStep is after how many records one step ends, so that what was
+	// chosen for few is looked at again before it has cost much.
+	indexStep = 1024
 )
 
 // readIndex serves each seat by point reads of just what matches it; seats of
 // one group that stand at the same place are served together. Those nearest
-// to now come first.
+// to now come first, of those who were served least. A step ends early once it
+// has read much or somebody new waits: all who are left are planned again.
 func (sh *shard) readIndex(ctx context.Context, r *reader, seats []*seat) error {
-	slices.SortFunc(seats, func(a, b *seat) int { return byNext(b, a) })
-	for len(seats) > 0 {
+	slices.SortFunc(seats, func(a, b *seat) int {
+		if turn := cmp.Compare(a.behind.plan.turns, b.behind.plan.turns); turn != 0 {
+			return turn
+		}
+		return byNext(b, a)
+	})
+	r.gets = 0
+	for len(seats) > 0 && !sh.endsStep(r) {
 		n := 1
 		for n < len(seats) && seats[n].behind.next == seats[0].behind.next {
 			n++
@@ -34,6 +44,16 @@ func (sh *shard) readIndex(ctx context.Context, r *reader, seats []*seat) error 
 		seats = seats[n:]
 	}
 	return nil
+}
+
+// endsStep reports whether a step has read enough.
+func (sh *shard) endsStep(r *reader) bool {
+	if r.gets < readAtOnce || r.gets >= indexStep {
+		return r.gets >= indexStep
+	}
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	return len(sh.unsynced) > r.listed
 }
 
 // readIndexAt is readIndex for seats that stand at the same place.
@@ -51,12 +71,13 @@ func (sh *shard) readIndexAt(ctx context.Context, r *reader, seats []*seat) erro
 		byGroup[st.group] = append(byGroup[st.group], st)
 	}
 	for _, g := range groups {
-		if err := ctx.Err(); err != nil {
+		if err := ctx.Err(); err != nil || sh.endsStep(r) {
 			return err
 		}
 		c := newCohort()
 		for _, st := range byGroup[g] {
 			if !sh.postpone(st) { // the outbox may be full by now
+				st.behind.plan.turns++
 				c.add(st)
 			}
 		}
@@ -72,6 +93,11 @@ func (sh *shard) readIndexAt(ctx context.Context, r *reader, seats []*seat) erro
 		case err != nil:
 			sh.endSeats(c.targets[0].seats, err)
 			continue
+		}
+		read := len(p.commits[0].Events)
+		r.gets += read
+		for _, st := range c.targets[0].seats {
+			st.behind.plan.matches = max(st.behind.plan.matches-read, 0)
 		}
 		if err := sh.deliver(ctx, c, &p); errors.Is(err, mvcc.ErrClosed) {
 			return err

@@ -16,6 +16,10 @@ const (
 	chunkEvents = 1000
 	// chunkScan bounds the entries read for them when few match.
 	chunkScan = 8 * chunkEvents
+	// chunkEventsMost and chunkScanMost are for chunks that go to many groups,
+	// few events to each.
+	chunkEventsMost = 8 * chunkEvents
+	chunkScanMost   = 16 * chunkEvents
 	// chunkBytes bounds their memory; where outboxes are smaller so are chunks,
 	// down to chunkBytesLeast: a queue may keep all of a chunk alive.
 	chunkBytes      = 1 << 20
@@ -29,6 +33,10 @@ const (
 // reader is the state of a shard's catch-up goroutine.
 type reader struct {
 	memory, cold, latest []*seat // of the current round
+
+	probed bool // what a scan costs was measured
+	listed int  // seats in the shard's list when the round began
+	gets   int  // records that this step has read by the index
 
 	scan  *scan
 	cache []piece // newest last
@@ -54,7 +62,7 @@ func (sh *shard) runCatchUp(ctx context.Context) {
 		}
 		for sh.catchUpOnce(ctx, r) {
 		}
-		*r = reader{revs: r.revs[:0]}
+		*r = reader{revs: r.revs[:0], probed: r.probed}
 	}
 }
 
@@ -134,7 +142,7 @@ func (sh *shard) classify(r *reader) bool {
 		kept = append(kept, st)
 	}
 	clear(sh.unsynced[len(kept):])
-	sh.unsynced = kept
+	sh.unsynced, r.listed = kept, len(kept)
 	return len(kept) > 0
 }
 
@@ -208,7 +216,7 @@ func (sh *shard) endSeats(seats []*seat, err error) {
 
 // readCold does one step for the seats whose history is in the engine alone.
 func (sh *shard) readCold(ctx context.Context, r *reader) error {
-	sh.planCold(r)
+	sh.planCold(ctx, r)
 	byIndex := r.cold[:0:0]
 	byScan := r.cold[:0]
 	for _, st := range r.cold {
@@ -226,49 +234,6 @@ func (sh *shard) readCold(ctx context.Context, r *reader) error {
 		return nil
 	}
 	return sh.readScan(ctx, r, byScan)
-}
-
-// planCold chooses the way for the seats that have none yet, together.
-func (sh *shard) planCold(r *reader) {
-	var fresh []*seat
-	first, last := int64(0), sh.offeredNow()
-	for _, st := range r.cold {
-		if !st.behind.plan.chosen {
-			if fresh = append(fresh, st); first == 0 || st.behind.next < first {
-				first = st.behind.next
-			}
-		}
-	}
-	if len(fresh) == 0 {
-		return
-	}
-	stats := sh.source.Stats()
-	c := costs{entry: stats.ScanNanosPerEntry, get: stats.GetNanosPerRead}
-	entries := last - first + 1
-	if stats.Revisions > 0 {
-		entries = min(entries, stats.Revisions)
-	}
-	demands := make([]demand, 0, len(fresh))
-	for _, st := range fresh {
-		keys, matches := bounds(c, entries)
-		n, exact := sh.source.CountRevisions(st.group.keys.span(), st.behind.next, keys, matches)
-		if demands = append(demands, demand{n, exact}); !exact {
-			break // decided
-		}
-	}
-	way := choose(c, entries, demands)
-	sh.mu.Lock()
-	defer sh.mu.Unlock()
-	for _, st := range fresh {
-		if st.behind != nil {
-			st.behind.plan = plan{chosen: true, way: way}
-		}
-	}
-	if way == WayIndex {
-		sh.stats.PlansIndex += int64(len(fresh))
-	} else {
-		sh.stats.PlansScan += int64(len(fresh))
-	}
 }
 
 func (sh *shard) offeredNow() int64 {
@@ -360,18 +325,17 @@ func (sh *shard) readChunk(ctx context.Context, r *reader, s *scan, to int64) (p
 			return p, nil
 		}
 	}
-	filter := s.cohort.filter()
-	chunk, err := sh.source.History(ctx, mvcc.HistoryQuery{
-		From: s.pos, To: to, Match: filter, MaxEvents: chunkEvents, MaxScan: chunkScan, MaxBytes: min(chunkBytes, max(chunkBytesLeast, sh.hub.cfg.OutboxBytes)),
-	})
+	q := s.cohort.query(s.pos, to, min(chunkBytes, max(chunkBytesLeast, sh.hub.cfg.OutboxBytes)))
+	chunk, err := sh.source.History(ctx, q)
 	if err != nil {
 		return piece{}, err
 	}
+	s.cohort.expect = len(chunk.Events) + len(chunk.Events)/8
 	p := piece{
 		commits: []mvcc.Commit{{Rev: chunk.Next - 1, Events: chunk.Events}},
-		from:    s.pos, next: chunk.Next, bytes: chunk.Bytes, arena: true, way: WayScan,
+		from:    s.pos, next: chunk.Next, bytes: chunk.Bytes, arena: !q.Apart, matched: q.Match != nil, way: WayScan,
 	}
-	if filter == nil {
+	if q.Match == nil {
 		if len(r.cache) == cachedChunks {
 			r.cache = append(r.cache[:0], r.cache[1:]...)
 		}

@@ -28,6 +28,9 @@ type cohort struct {
 
 	matcher matcher[*target]
 	hits    []*target
+	passed  []*target // by filter: what each event that it let pass matched
+	ends    []int32   // in passed, for each event
+	expect  int       // events of the next chunk, by the last one
 	runs    []run
 	prevs   map[*mvcc.Event]*mvcc.KeyValue
 	wanted  []*mvcc.Event
@@ -58,12 +61,42 @@ func (c *cohort) add(st *seat) {
 }
 
 // filter is what a read of history needs to match; nil when somebody takes
-// every key.
+// every key. It remembers what it found, for the prepare of just that read.
 func (c *cohort) filter() func(key []byte) bool {
 	if c.wide > 0 {
 		return nil
 	}
-	return c.index.holds
+	clear(c.passed)
+	c.passed, c.ends = c.passed[:0], c.ends[:0]
+	return func(key []byte) bool {
+		n := len(c.passed)
+		if c.passed = c.index.match(c.passed, key); len(c.passed) == n {
+			return false
+		}
+		c.ends = append(c.ends, int32(len(c.passed)))
+		return true
+	}
+}
+
+// manyTargets is the number of targets from which on few events of a piece
+// go to the same one.
+const manyTargets = 8
+
+// query bounds a read of history. Where a chunk goes to many, most of its
+// cost is to go through them: then it may have more events.
+func (c *cohort) query(from, to, maxBytes int64) mvcc.HistoryQuery {
+	n := len(c.targets)
+	q := mvcc.HistoryQuery{
+		From: from, To: to, Match: c.filter(),
+		MaxEvents: chunkEvents, MaxScan: chunkScan, MaxBytes: maxBytes,
+	}
+	if q.Match != nil && n >= manyTargets {
+		q.Apart = true
+		q.Expect = c.expect
+		q.MaxEvents = min(max(chunkEvents, n), chunkEventsMost)
+		q.MaxScan = chunkScanMost
+	}
+	return q
 }
 
 // piece is a part of history with all events that match the cohort.
@@ -73,6 +106,7 @@ type piece struct {
 	next    int64         // nor those from here on
 	bytes   int64         // of the records in it
 	arena   bool          // the events lie in one piece of memory that each of them pins
+	matched bool          // by the cohort's filter, just before
 	way     Way
 }
 
@@ -85,8 +119,7 @@ func (c *cohort) prepare(ctx context.Context, src Source, p *piece) (missing int
 			if ev.KV.ModRevision < p.from || ev.KV.ModRevision >= p.next {
 				continue
 			}
-			c.hits = c.index.match(c.hits[:0], ev.KV.Key)
-			for _, head := range c.hits {
+			for _, head := range c.matches(p, e, ev) {
 				for t := head; t != nil; t = t.sibling {
 					if len(t.seats) > 0 && !t.group.drops(ev.Type) {
 						c.matcher.add(t, &t.matched, i, e)
@@ -111,6 +144,19 @@ func (c *cohort) prepare(ctx context.Context, src Source, p *piece) (missing int
 	}
 	clear(c.prevs)
 	return missing, nil
+}
+
+// matches is the targets of the e-th event of a piece, one for each range.
+func (c *cohort) matches(p *piece, e int, ev *mvcc.Event) []*target {
+	if !p.matched {
+		c.hits = c.index.match(c.hits[:0], ev.KV.Key)
+		return c.hits
+	}
+	first := int32(0)
+	if e > 0 {
+		first = c.ends[e-1]
+	}
+	return c.passed[first:c.ends[e]]
 }
 
 // findPrevious looks up the previous value of each event once for all who

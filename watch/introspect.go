@@ -23,6 +23,7 @@ func (h *Hub) Stats() Stats {
 		sum.PrevKVMissing += s.PrevKVMissing
 		sum.PlansIndex += s.PlansIndex
 		sum.PlansScan += s.PlansScan
+		sum.PlansRevised += s.PlansRevised
 		if i == 0 || s.OfferedRevision < sum.OfferedRevision {
 			sum.OfferedRevision = s.OfferedRevision
 		}

@@ -1,10 +1,13 @@
 package watch
 
 // plan is the way chosen for a seat whose history is not in memory, kept
-// until it is synced. The zero value is not chosen yet.
+// until it is synced; only from the index to the scan it may still change.
+// The zero value is not chosen yet.
 type plan struct {
 	chosen bool
 	way    Way
+	demand     // by the index: what is left
+	turns  int // steps that served it by the index
 }
 
 // costs are what reading costs on the engine in use, in nanoseconds.

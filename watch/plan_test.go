@@ -1,10 +1,15 @@
 package watch
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/watchkv/watchkv/mvcc"
 )
 
 func TestChoose(t *testing.T) {
@@ -42,4 +47,50 @@ func TestBounds(t *testing.T) {
 	keys, matches = bounds(costs{entry: 100, get: 5000}, 0)
 	assert.Equal(t, 1, keys)
 	assert.Equal(t, 1, matches)
+}
+
+// Seats that come one after the other are each cheap by the index; once all
+// who are there together are not, those who read already are taken along.
+func TestPlanCold_IsRevisedWhenOthersJoin(t *testing.T) {
+	const keys, revs = 100, 4000
+	h := newStoppedHub(t, mvcc.Config{RecentBytes: 1}, Config{OutboxBytes: 1 << 30, OutboxResponses: 1 << 20})
+	for i := range revs {
+		h.put(fmt.Sprint("k", i%keys))
+	}
+	h.shard.offered = h.store.Rev()
+	ways := func() (n [WayCount]int) {
+		for _, st := range h.shard.unsynced {
+			n[st.behind.plan.way]++
+		}
+		return n
+	}
+	plan := func() {
+		require.True(t, h.shard.classify(h.reader))
+		h.shard.planCold(context.Background(), h.reader)
+	}
+	h.shard.source = priced{h.store, costs{entry: 10, get: 100}}
+	for i := range 4 {
+		h.watch(h.stream(), Request{Key: fmt.Append(nil, "k", i), StartRevision: 2})
+	}
+	plan()
+	assert.Equal(t, [WayCount]int{WayIndex: 4}, ways())
+	for i := 4; i < keys; i++ {
+		h.watch(h.stream(), Request{Key: fmt.Append(nil, "k", i), StartRevision: 2})
+	}
+	plan()
+	assert.Equal(t, [WayCount]int{WayScan: keys}, ways())
+	stats := h.hub.Stats()
+	assert.Equal(t, [3]int64{4, keys - 4, 4}, [3]int64{stats.PlansIndex, stats.PlansScan, stats.PlansRevised})
+}
+
+// priced is a store whose reads cost what the test says.
+type priced struct {
+	*mvcc.Store
+	costs costs
+}
+
+func (p priced) Stats() mvcc.Stats {
+	st := p.Store.Stats()
+	st.ScanNanosPerEntry, st.GetNanosPerRead = p.costs.entry, p.costs.get
+	return st
 }

@@ -30,6 +30,9 @@ type Stats struct {
 	// Plans counts how often the catch-up chose each way for watches whose
 	// history is not in memory.
 	PlansIndex, PlansScan int64
+	// PlansRevised counts watches that read by the index until so many had
+	// joined that a scan was cheaper for all together.
+	PlansRevised int64
 	// OfferedRevision is the lowest revision offered by all shards.
 	OfferedRevision int64
 }
