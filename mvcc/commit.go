@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"runtime"
 	"time"
 
 	"github.com/watchkv/watchkv/backend"
@@ -143,6 +142,7 @@ func (s *Store) stage(ctx context.Context, fn func(t *txn) error, measured bool)
 		s.leaders.Add(1)
 	}
 	s.open.end = st.rev
+	s.gathering.join()
 	st.group = s.open
 	return st, nil
 }
@@ -165,7 +165,6 @@ func (s *Store) refusal() error {
 func (s *Store) lead(g *group) {
 	defer s.leaders.Done()
 	woke := s.commit(g)
-	close(g.done)
 	if woke {
 		s.yielding.yield()
 	}
@@ -175,21 +174,21 @@ func (s *Store) lead(g *group) {
 func (s *Store) commit(g *group) (woke bool) {
 	s.applyMu.Lock()
 	defer s.applyMu.Unlock()
-	// Those whom the batch before has just acknowledged get the time to
-	// stage once more; without it a group holds half of the writers.
-	runtime.Gosched()
-	end := s.take(g)
+	s.gathering.wait()
+	end, size := s.take(g)
 	s.counters.groups.Add(1)
 	woke, g.err = s.applyThroughLocked(end, nil)
+	s.gathering.expected = size + s.gathering.joined.Load()
+	close(g.done) // before the next leader may go on
 	return woke
 }
 
 // take closes the group to joiners.
-func (s *Store) take(g *group) (end int64) {
+func (s *Store) take(g *group) (end, size int64) {
 	s.writer.Lock()
 	defer s.writer.Unlock()
 	s.open = nil
-	return g.end
+	return g.end, s.gathering.joined.Swap(0)
 }
 
 // applyThroughLocked writes every revision up to end that is not applied yet,
@@ -288,7 +287,8 @@ func (s *Store) applyLocked(b *backend.Batch, syncing backend.Syncing) error {
 	}
 	start := time.Now()
 	err := s.engine.Apply(b, syncing)
-	s.counters.applied(time.Since(start))
+	s.gathering.took = time.Since(start)
+	s.counters.applied(s.gathering.took)
 	b.Reset() // lets go of the records
 	return err
 }

@@ -21,7 +21,8 @@
 //	            revision that no reader reaches yet; the record is encoded
 //	recent.go   the revision's events enter the tail, in memory
 //	commit.go   Sync: the first who comes leads the open group: it waits for
-//	            the batch before, takes the group, writes it in one durable
+//	            the batch before, gathers those whom that one
+//	            acknowledged (gather.go), takes the group, writes it in one durable
 //	            batch, makes it visible and answers all who joined
 //	            Relaxed: visible at once; flush.go writes within the interval
 //	store.go    Wait returns for whoever waits for the revision
@@ -64,7 +65,8 @@
 // In the order they may nest. Nobody waits or calls the engine under a lock
 // but for applyMu.
 //
-//	Store.applyMu   whoever calls engine.Apply; held across that call alone
+//	Store.applyMu   whoever calls engine.Apply; held across that call and while
+//	                a leader gathers its group
 //	Store.writer    one transaction stages; assigns revisions
 //	Store.mu        index; at most 1024 keys of a walk in one hold
 //	tail.mu         leaf: newest events
@@ -89,6 +91,7 @@
 //	group.done        closed by the leader, once; nothing is sent
 //	waiter.ch         one place; a token sent by wake, taken by the one who waits; used
 //	                  again, never closed
+//	gathering.full    one token, from the last writer a leader waits for; one place
 //	background.dirty, a token each, sent by the writer, taken by the flusher;
 //	background.early  one place, since a second token would say nothing new
 //	Store.compacting  one token; whoever holds it compacts, bumps or hashes; Close

@@ -34,6 +34,7 @@ func open(engine backend.Engine, cfg Config, tuning tuning) (*Store, error) {
 		limits:     limitsOf(engine.Stats(), cfg),
 		index:      newIndex(),
 		compacting: make(chan struct{}, 1),
+		gathering:  gathering{full: make(chan struct{}, 1)},
 	}
 	s.staging.s = s
 	s.tail.limit = cfg.RecentBytes

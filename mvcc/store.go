@@ -38,9 +38,10 @@ type Store struct {
 	mu    sync.Mutex // after writer; look-ups and inserts only, never across an engine call
 	index *index
 
-	applyMu sync.Mutex // before writer; holders alone call engine.Apply
-	batch   backend.Batch
-	keys    []byte // memory of the batch's record keys
+	applyMu   sync.Mutex // before writer; holders alone call engine.Apply
+	batch     backend.Batch
+	keys      []byte // memory of the batch's record keys
+	gathering gathering
 
 	tail     tail
 	shown    signal // visible moved, or never will again
