@@ -2,6 +2,8 @@ package bench_test
 
 import (
 	"bytes"
+	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -119,4 +121,55 @@ func TestUncheckedSaysSo(t *testing.T) {
 		assert.Contains(t, text.String(), "NOT CHECKED")
 		assert.NotContains(t, text.String(), "kept")
 	}
+}
+
+// A target that stands still when its scenario is cut is given up: the put it
+// did not answer counts with the time it waited.
+func TestCutTargetThatDoesNotAnswer(t *testing.T) {
+	release := make(chan struct{})
+	kind := &stuckKind{Kind: inMemory(), from: 20, release: release, answered: make(chan struct{}, 2)}
+	sc := bench.Scenario{
+		Name: bench.Notify, Shape: bench.Prefix, Watchers: 3, Streams: 1, RatePerS: 100, Writers: 2, Keys: 5, ValueBytes: 32, Duration: time.Hour,
+	}
+	res, err := bench.Measure(t.Context(), one(sc), bench.Options{Kind: kind, Dir: t.TempDir(), Longest: 500 * time.Millisecond, NoProbes: true})
+	require.NoError(t, err)
+	require.NotNil(t, res.CutShort)
+	require.Len(t, res.Runs, 1)
+	assert.Greater(t, res.Runs[0].Metrics["put.max_ns"], 1e9, "it waited through the grace")
+	close(release)
+	for range sc.Writers {
+		<-kind.answered
+	}
+	require.NoError(t, kind.target.Close())
+}
+
+// stuckKind opens a store whose puts, from one of them on, are not answered
+// until they are released.
+type stuckKind struct {
+	bench.Kind
+	from    int64
+	release chan struct{}
+
+	target   bench.Target
+	n        atomic.Int64
+	answered chan struct{} // one for each put that was released; of capacity for all
+}
+
+func (k *stuckKind) Open(dir string) (bench.Target, error) {
+	target, err := k.Kind.Open(dir)
+	k.target = target
+	return stuckTarget{target, k}, err
+}
+
+type stuckTarget struct {
+	bench.Target
+	kind *stuckKind
+}
+
+func (s stuckTarget) Put(ctx context.Context, key, value []byte) (int64, error) {
+	if s.kind.n.Add(1) > s.kind.from {
+		<-s.kind.release
+		defer func() { s.kind.answered <- struct{}{} }()
+	}
+	return s.Target.Put(ctx, key, value)
 }

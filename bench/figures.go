@@ -233,11 +233,15 @@ func (m *interferenceRun) figures(s *session, run *Run) {
 	s.phaseFigures(run, "", classHealthy, phaseDuring)
 	s.phaseFigures(run, "quiet.", classHealthy, phaseBefore)
 	s.loadFigures(run)
+	var replayed float64
+	for phase := range maxPhases + 2 {
+		replayed += float64(s.rec.total(func(l *lane) int64 { return l.events[classAffected][phase] }))
+	}
 	if took := s.length(phaseDuring).Seconds(); took > 0 && s.rec.phases.marks[phaseDuring-1].Load() < s.ended {
-		run.set("replay.events_per_s", float64(m.replayed.Load())/took)
+		run.set("replay.events_per_s", replayed/took)
 	}
 	if s.replayShape() == wholeKeyspace {
-		run.set("replay.passes", float64(m.replayed.Load())/float64(s.sc.History*int64(s.sc.Watchers)))
+		run.set("replay.passes", replayed/float64(s.sc.History*int64(s.sc.Watchers)))
 	} else {
 		run.absent("replay.passes", "watches of single keys read different parts")
 	}

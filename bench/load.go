@@ -18,8 +18,9 @@ type load struct {
 	pacer   Pacer
 	start   int64 // of the session's clock
 	until   int64
-	puts    int64        // how many, if the load ends by their number; else 0
-	next    atomic.Int64 // number of the next put
+	puts    int64          // how many, if the load ends by their number; else 0
+	next    atomic.Int64   // number of the next put
+	waiting []atomic.Int64 // by writer: when the put was due whose answer it waits for; 0: none
 	wg      sync.WaitGroup
 	ended   sync.Once
 	stop    func() // ends the metronome
@@ -50,12 +51,13 @@ func (s *session) startPuts(ctx context.Context, first, n int64) *load {
 
 func (l *load) begin(ctx context.Context) {
 	s := l.session
+	l.waiting = make([]atomic.Int64, s.sc.Writers)
 	if !s.sc.FullSpeed {
 		l.stop = metronome(max(finestTick, l.pacer.Due(1)))
 	}
 	for i := range s.sc.Writers {
 		l.wg.Go(func() {
-			if err := l.write(ctx, s.rec.lane(i)); err != nil && ctx.Err() == nil {
+			if err := l.write(ctx, i); err != nil && ctx.Err() == nil {
 				s.fail(err)
 			}
 		})
@@ -65,14 +67,47 @@ func (l *load) begin(ctx context.Context) {
 // finestTick is how often the clock is looked at, at most.
 const finestTick = 100 * time.Microsecond
 
-// wait returns when the last put was answered. It may be called again.
+// wait returns when the last put was answered, or the target was given up. It
+// may be called again.
 func (l *load) wait() {
-	l.wg.Wait()
-	l.ended.Do(l.stop)
+	defer l.ended.Do(l.stop)
+	answered := make(chan struct{})
+	go func() {
+		l.wg.Wait()
+		close(answered)
+	}()
+	select {
+	case <-answered:
+	case <-l.session.cut:
+		select {
+		case <-answered:
+		case <-time.After(grace):
+			l.giveUp()
+		}
+	}
 }
 
-func (l *load) write(ctx context.Context, lane *lane) error {
+// grace is how long a target may take to answer the puts under way when its
+// scenario is cut.
+const grace = 2 * time.Second
+
+// giveUp counts the puts that are still not answered with the time they have
+// waited, which is less than they would have taken.
+func (l *load) giveUp() {
 	s := l.session
+	if s.givenUp.Swap(true) {
+		return
+	}
+	now := s.clock.now()
+	for i := range l.waiting {
+		if due := l.waiting[i].Load(); due != 0 {
+			s.rec.put(s.rec.lane(i), due, now, lateUnknown)
+		}
+	}
+}
+
+func (l *load) write(ctx context.Context, writer int) error {
+	s, lane := l.session, l.session.rec.lane(writer)
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	var value []byte
@@ -87,8 +122,13 @@ func (l *load) write(ctx context.Context, lane *lane) error {
 		// A put under way is let finish when the run is stopped: its outcome
 		// would be unknown otherwise, and stores answer faster without a
 		// context to watch.
+		l.waiting[writer].Store(due)
 		rev, err := s.target.Put(context.WithoutCancel(ctx), key, value)
+		l.waiting[writer].Store(0)
 		acked := s.clock.now()
+		if s.givenUp.Load() {
+			return nil
+		}
 		if err != nil {
 			return fmt.Errorf("put %d: %w", n, err)
 		}

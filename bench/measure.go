@@ -219,8 +219,7 @@ func (m *slowRun) stall(s *session, stalled []*consumer, during, after int64) er
 
 // interferenceRun: others read history while puts and notifications go on.
 type interferenceRun struct {
-	rounds   atomic.Int64 // watches that read the history to its end
-	replayed atomic.Int64 // events
+	rounds atomic.Int64 // watches that read the history to its end
 
 	mu   sync.Mutex // guards what is below
 	gone watchtest.Counts
@@ -268,6 +267,9 @@ func (m *interferenceRun) measure(s *session) error {
 		}
 		l.wait()
 		stop()
+		if s.givenUp.Load() {
+			return context.Cause(s.ctx)
+		}
 		replays.Wait()
 		if err := context.Cause(s.ctx); err != nil {
 			return err
@@ -302,7 +304,6 @@ func (m *interferenceRun) replay(ctx context.Context, s *session, number int, ba
 		closeErr := c.stream.Close()
 		<-c.done
 		m.rounds.Add(int64(len(c.requests)) - c.caughtUp.left.Load())
-		m.replayed.Add(c.delivered.Load())
 		counts, _ := c.finish(0, false) // without the end nothing can be missing
 		m.mu.Lock()
 		m.gone.Add(counts)

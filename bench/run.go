@@ -38,7 +38,9 @@ type Options struct {
 	// at more promises.
 	NoProbes bool
 	// Longest bounds the measured part of each scenario; at the bound it is
-	// cut short and keeps what it has. 0 is no bound.
+	// cut short and keeps what it has. 0 is no bound. A target that does not
+	// answer its puts then is given up and never closed: for processes that
+	// end soon.
 	Longest time.Duration
 	// Recording is the history that the scenario replay replays; Kind must
 	// hold it.
@@ -150,8 +152,13 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 		Metrics: map[string]float64{}, NotMeasured: map[string]string{}, Histograms: map[string]Histogram{},
 	}
 	dir := filepath.Join(r.options.Dir, either(r.options.Folder, FolderOf(r.plan, rep, i)))
+	givenUp := false
 	if !r.options.Keep {
-		defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+		defer func() {
+			if !givenUp {
+				err = errors.Join(err, os.RemoveAll(dir))
+			}
+		}()
 	}
 	target, err := r.options.Kind.Open(dir)
 	if err != nil {
@@ -178,7 +185,7 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 			run.Series = s.series
 		}
 	}
-	if s.target != nil {
+	if givenUp = s.givenUp.Load(); s.target != nil && !givenUp {
 		err = errors.Join(err, s.target.Close())
 	}
 	if facts := r.options.Kind.Facts(); facts.Volatile {
@@ -215,7 +222,7 @@ func newSession(ctx context.Context, plan Plan, sc Scenario, target Target, o Op
 	}
 	s := &session{
 		sc: sc, target: target, clock: newClock(), rec: newRecorder(), answers: newAnswers(),
-		options: o, etcdRules: o.Kind.Facts().EtcdRules,
+		options: o, etcdRules: o.Kind.Facts().EtcdRules, cut: make(chan struct{}),
 	}
 	recording := o.Recording
 	if sc.Name == Replay {

@@ -61,6 +61,8 @@ type session struct {
 	cancel       context.CancelCauseFunc
 	wg           sync.WaitGroup // consumers
 	rev          atomic.Int64   // newest revision a writer was answered with
+	cut          chan struct{}  // closed when Options.Longest is over
+	givenUp      atomic.Bool    // the target did not answer when the scenario was cut
 	ended        int64          // moment at which the measurement stopped
 	usage        usage
 	historyBytes int64   // keys and values that fill wrote
@@ -216,7 +218,7 @@ func (s *session) sampled(measure func() error) error {
 	s.rec.takeSecond() // what came before is not of the first second
 	sam.start()
 	if s.options.Longest > 0 {
-		defer time.AfterFunc(s.options.Longest, func() { s.fail(errLongest) }).Stop()
+		defer time.AfterFunc(s.options.Longest, func() { s.fail(errLongest); close(s.cut) }).Stop()
 	}
 	err := measure()
 	s.ended = s.clock.now()
@@ -324,6 +326,9 @@ func (s *session) close(complete bool) (watchtest.Counts, error) {
 	s.cancel(errOver)
 	var errs []error
 	for _, c := range s.consumers {
+		if s.givenUp.Load() {
+			break // it would not answer this either
+		}
 		if err := c.stream.Close(); err != nil {
 			errs = append(errs, fmt.Errorf("%s: close: %w", c.name, err))
 		}
