@@ -108,6 +108,13 @@ func (m *matcher) event(e *mvcc.Event, conflated bool) *Broken {
 		m.w.counts.Unmatched++
 		return nil
 	}
+	if len(m.pending) == 0 && m.latest == nil && e.Prev == nil && !m.w.req.PrevKV { // the common case
+		if want := m.expect(); want != nil && m.same(want, e) {
+			m.w.counts.Matched++
+			m.cursor++
+			return nil
+		}
+	}
 	it := item{
 		rev: e.KV.ModRevision, key: maphash.Bytes(m.h.seed, e.KV.Key),
 		create: e.KV.CreateRevision, version: e.KV.Version, conflated: conflated,
@@ -118,12 +125,17 @@ func (m *matcher) event(e *mvcc.Event, conflated bool) *Broken {
 	if p := e.Prev; p != nil {
 		it.prevRev, it.prevVer, it.prevValue = p.ModRevision, p.Version, m.h.digest(p.Value, p.Lease)
 	}
-	if len(m.pending) == 0 && m.latest == nil { // the common case
-		if want := m.expect(); want != nil {
-			return m.compare(want, &it)
-		}
-	}
 	return m.push(it)
+}
+
+// same reports whether e is exactly what is wanted; what differs is found out
+// by compare.
+func (m *matcher) same(want *entry, e *mvcc.Event) bool {
+	kv := &e.KV
+	if want.rev != kv.ModRevision || want.create != kv.CreateRevision || int64(want.version) != kv.Version || want.deletes() != (e.Type == mvcc.EventDelete) {
+		return false
+	}
+	return want.key == maphash.Bytes(m.h.seed, kv.Key) && (want.deletes() || want.value == m.h.digest(kv.Value, kv.Lease))
 }
 
 // mark takes the promise that everything up to rev has been delivered.
