@@ -37,6 +37,7 @@ type Job struct {
 	Unchecked bool          `json:"unchecked,omitempty"` // see bench.Options
 	Unread    bool          `json:"unread,omitempty"`    // see bench.Options
 	Longest   time.Duration `json:"longest_ns,omitempty"`
+	RawFor    time.Duration `json:"raw_for_ns,omitempty"` // how long Raw writes or reads; 0 is 2 s
 }
 
 // folder of Job.Dir with the data.

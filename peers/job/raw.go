@@ -1,6 +1,7 @@
 package job
 
 import (
+	"cmp"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -28,7 +29,7 @@ const (
 )
 
 const (
-	rawTime       = 2 * time.Second
+	rawTime       = 2 * time.Second // unless the job says otherwise
 	commitRecords = 64
 	applyRecords  = 1000
 	recordBytes   = 64 + 256 + 20 // key, value, and what the record adds
@@ -43,7 +44,7 @@ func (j Job) raw() (map[string]float64, error) {
 	case RawApply:
 		return j.rawWrite(applyRecords, backend.NoSync)
 	case RawReading:
-		return rawReading(), nil
+		return j.rawReading(), nil
 	case RawStructs:
 		return rawStructs(), nil
 	case RawConversion:
@@ -51,6 +52,8 @@ func (j Job) raw() (map[string]float64, error) {
 	}
 	return nil, fmt.Errorf("raw measurement %q: unknown", j.Raw)
 }
+
+func (j Job) rawTime() time.Duration { return cmp.Or(j.RawFor, rawTime) }
 
 func (j Job) open() (backend.Engine, error) {
 	d, err := j.Side.driver()
@@ -99,7 +102,7 @@ func (j Job) rawWrite(records int, s backend.Syncing) (_ map[string]float64, err
 	}
 	defer func() { err = errors.Join(err, engine.Close()) }()
 	n, at := 0, time.Now()
-	for time.Since(at) < rawTime {
+	for time.Since(at) < j.rawTime() {
 		if err := write(engine, records, records, s, n); err != nil {
 			return nil, err
 		}
@@ -157,7 +160,7 @@ func rawStructs() map[string]float64 {
 // rawReading hands one slice of events to many watches on as many goroutines
 // as there are processors, and each reads key, revision and value length of
 // every event for every watch: delivering by reference, nothing else.
-func rawReading() map[string]float64 {
+func (j Job) rawReading() map[string]float64 {
 	events := make([]mvcc.Event, 1000)
 	for i := range events {
 		events[i].KV = mvcc.KeyValue{Key: make([]byte, 64), Value: make([]byte, 256), ModRevision: int64(i)}
@@ -169,7 +172,7 @@ func rawReading() map[string]float64 {
 	for w := range workers {
 		wg.Go(func() {
 			var n, sum int64
-			for time.Since(at) < rawTime {
+			for time.Since(at) < j.rawTime() {
 				for i := range events {
 					kv := &events[i].KV
 					sum += int64(len(kv.Key)) + kv.ModRevision + int64(len(kv.Value))

@@ -106,6 +106,7 @@ func Contract(ctx context.Context, args []string, out, errOut io.Writer) int {
 	defer os.RemoveAll(tmp)
 	began := time.Now()
 	s := &session{options: o, began: began, printer: printer{out}, runner: newRunner(tmp, o.pairs, o.longest, errOut)}
+	s.runner.rawFor = min(2*time.Second, o.sizes.load)
 	s.run(ctx)
 	s.legend()
 	if o.out != "" {

@@ -49,6 +49,7 @@ type runner struct {
 	log     func(format string, args ...any)
 	seed    uint64          // of all plans: both sides have the same load
 	made    map[string]bool // prepared folders
+	rawFor  time.Duration   // of jobs that measure a limit; 0 is what they do
 }
 
 func newRunner(dir string, pairs int, longest time.Duration, log io.Writer) *runner {
@@ -259,7 +260,7 @@ func (r *runner) limit(ctx context.Context, out *runs, key string, m *measuremen
 func limitKey(job, side, figure string) string { return job + ", " + side + ", " + figure }
 
 func (r *runner) raw(ctx context.Context, m *measurement, side job.Side, name string) (_ map[string]float64, err error) {
-	j := job.Job{Side: side, Raw: name, Plan: r.planOf(m.scenario)}
+	j := job.Job{Side: side, Raw: name, Plan: r.planOf(m.scenario), RawFor: r.rawFor}
 	if name == job.RawScan && !side.Volatile() {
 		if j.Dir, err = r.prepare(ctx, m, side); err != nil {
 			return nil, err
