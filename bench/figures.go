@@ -131,6 +131,7 @@ func (s *session) machineFigures(run *Run) {
 		run.set("cpu.cores", s.usage.cpu.Seconds()/s.usage.wall.Seconds())
 	}
 	run.set("memory.heap_max_bytes", float64(s.usage.heapMax))
+	run.set("memory.heap_grown_bytes", float64(s.usage.heapMax-s.usage.heapStart))
 	if s.usage.rssMax > 0 {
 		run.set("memory.rss_max_bytes", float64(s.usage.rssMax))
 	} else {

@@ -73,10 +73,11 @@ func MeasureFsync(dir string) (_ *Fsync, err error) {
 
 // usage is what a scenario used of the machine, sampled while it ran.
 type usage struct {
-	heapMax int64 // live and not yet swept objects, the most seen
-	rssMax  int64 // resident memory, the most seen; 0 where it cannot be read
-	cpu     time.Duration
-	wall    time.Duration
+	heapStart int64 // the same when it began
+	heapMax   int64 // live and not yet swept objects, the most seen
+	rssMax    int64 // resident memory, the most seen; 0 where it cannot be read
+	cpu       time.Duration
+	wall      time.Duration
 }
 
 // meter samples the process until it is read. One goroutine's own.
@@ -90,6 +91,8 @@ type meter struct {
 func newMeter() *meter {
 	m := &meter{start: time.Now(), cpuStart: cpuTime()}
 	m.sample[0].Name = "/memory/classes/heap/objects:bytes"
+	m.look()
+	m.heapStart = m.heapMax
 	return m
 }
 

@@ -65,6 +65,7 @@ var otherMetrics = []Metric{
 	{"latency_above_1h", "latencies too long for the histograms"},
 	{"cpu.cores", "processors used, generator and checker included"},
 	{"memory.heap_max_bytes", "most heap in use, generator and checker included"},
+	{"memory.heap_grown_bytes", "the same above what was in use when the measurement began"},
 	{"memory.rss_max_bytes", "most resident memory of the process"},
 	{"disk.data_bytes", "files of the store at the end"},
 	{"commit.puts_per_group", "puts that shared one durable write"},

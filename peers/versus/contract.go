@@ -66,7 +66,7 @@ func parse(args []string, errOut io.Writer) (o options, err error) {
 	case *smoke:
 		o.kind, o.sizes, pairs, longest = "smoke", tinySizes, 1, 2*time.Second
 	case *quick:
-		o.kind, o.sizes, o.budget, pairs, longest = "quick", quickSizes, quickBudget, 2, 6*time.Second
+		o.kind, o.sizes, o.budget, pairs, longest = "quick", quickSizes, quickBudget, 2, 8*time.Second
 	}
 	if o.pairs == 0 {
 		o.pairs = pairs
