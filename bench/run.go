@@ -116,7 +116,7 @@ func (r *runner) cutShort(run *Run, after time.Duration, rep, i int) {
 	measured := time.Duration(run.Metrics["measured_ns"])
 	of := sc.Duration
 	if of > 0 {
-		run.done(float64(measured) / float64(of))
+		run.done(min(1, float64(measured)/float64(of))) // it may have stood still beyond its time
 		of += sc.Warmup
 	}
 	r.result.CutShort = &CutShort{Scenario: sc.Title(), After: after, Of: of, Measured: measured}
