@@ -289,6 +289,9 @@ func (f *fullRole) delete() error {
 		}
 	}
 	f.Deleted = to
+	for w, n := range f.From { // who had written less goes on behind it
+		f.From[w] = max(n, to)
+	}
 	return nil
 }
 
