@@ -3,6 +3,8 @@ package mvcc
 import (
 	"bytes"
 	"hash/maphash"
+
+	"github.com/watchkv/watchkv/internal/slab"
 )
 
 // walkChunk bounds the keys looked at in one hold of Store.mu, so that a
@@ -23,11 +25,12 @@ type index struct {
 	freed     []uint32          // of these, free again
 	keys      pool[byte]
 	versions  pool[version]
+	blocks    slab.Slab[block]
 	order     keyOrder
 	revisions int64
 }
 
-// entryChunk is 64 KiB.
+// entryChunk is 72 KiB.
 const entryChunk = 1 << 10
 
 func newIndex() *index {

@@ -66,3 +66,21 @@ func BenchmarkIndexUpdate(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkIndexHistory gives 10,000 keys 100 versions each, in turn, and says
+// what each version takes of the heap.
+func BenchmarkIndexHistory(b *testing.B) {
+	const keys, versions = 10_000, 100
+	before := benchHeap()
+	var x *index
+	for b.Loop() {
+		x = filledIndex(keys)
+		var buf [64]byte
+		for rev := keys + 2; rev < keys*versions+2; rev++ {
+			x.history(benchKey(buf[:], rev%keys)).put(KeyRev{Main: int64(rev)})
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N*keys*versions), "ns/version")
+	b.ReportMetric(float64(benchHeap()-before)/(keys*versions), "B/version")
+	runtime.KeepAlive(x)
+}

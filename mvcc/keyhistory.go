@@ -25,8 +25,11 @@ func (v version) keyRev() KeyRev {
 	return KeyRev{Main: v.main, Sub: v.subFlag >> 1, Tombstone: v.tombstone()}
 }
 
-// keyEntry is what the index has of a key, 64 bytes without a pointer. The
-// newest version stands inline, because most keys are asked for nothing else.
+// keyEntry is what the index has of a key, 72 bytes without a pointer. The
+// newest version stands inline, because most keys are asked for nothing else;
+// the older ones in a chain of blocks, each half as large as those before it
+// together: a history grows without being moved, which would leave behind
+// runs that no other history asks for.
 type keyEntry struct {
 	newest version
 
@@ -35,12 +38,21 @@ type keyEntry struct {
 	create int64
 	count  int64
 
-	keyRun    run
-	olderRun  run
-	keyLen    uint32
-	olderLen  uint32 // versions before newest
-	olderRoom uint32
-	next      uint32 // id of the next key with the same hash
+	keyRun   run
+	last     run // the newest block
+	keyLen   uint32
+	olderLen uint32 // versions before newest
+	base     uint32 // versions in the blocks before the newest one
+	room     uint32 // for versions in the newest block; 0: there is none
+	before   uint32 // number of the block before, in index.blocks; 0: none
+	next     uint32 // id of the next key with the same hash
+}
+
+// block is a full one of a key's older versions: all blocks but the newest.
+type block struct {
+	run    run
+	base   uint32 // versions in the blocks before it
+	before uint32 // as in keyEntry
 }
 
 // keyHistory is one key's versions in ascending order. Two versions may have
@@ -56,7 +68,23 @@ type keyHistory struct {
 
 func (h keyHistory) key() []byte { return h.x.keys.at(h.keyRun, int(h.keyLen)) }
 
-func (h keyHistory) older() []version { return h.x.versions.at(h.olderRun, int(h.olderLen)) }
+// stretch is older versions that stand in one block: those from first on.
+type stretch struct {
+	first    int
+	versions []version
+	before   uint32 // the block before, 0: none
+}
+
+// newestStretch is the end of the older versions.
+func (h keyHistory) newestStretch() stretch {
+	return stretch{int(h.base), h.x.versions.at(h.last, int(h.olderLen-h.base)), h.before}
+}
+
+// stretchBefore is what stands before a stretch, which is not the first.
+func (x *index) stretchBefore(s stretch) stretch {
+	b := x.blocks.At(s.before)
+	return stretch{int(b.base), x.versions.at(b.run, s.first-int(b.base)), b.before}
+}
 
 // life is what put and delete overwrite and undo restores.
 type life struct{ create, count int64 }
@@ -85,42 +113,71 @@ func (h keyHistory) restored(kr KeyRev, l life) {
 
 func (h keyHistory) add(kr KeyRev) {
 	if !h.empty() {
-		n := int(h.olderLen)
-		if h.olderLen == h.olderRoom {
-			h.moveOlder(0, n+n/2+1)
+		if h.olderLen-h.base == h.room {
+			h.addBlock()
 		}
+		h.x.versions.at(h.last, int(h.room))[h.olderLen-h.base] = h.newest
 		h.olderLen++
-		h.older()[n] = h.newest
 	}
 	h.newest = makeVersion(kr)
 }
 
-// moveOlder moves the older versions from the i-th on to where there is room
-// for n.
-func (h keyHistory) moveOlder(i, n int) {
-	to, room := h.x.versions.alloc(n)
-	kept := copy(h.x.versions.at(to, n), h.older()[i:])
-	h.dropOlder()
-	h.olderRun, h.olderLen, h.olderRoom = to, uint32(kept), uint32(room)
+// addBlock makes room for more older versions; the newest block is full.
+func (h keyHistory) addBlock() {
+	if h.room > 0 {
+		h.before = h.x.blocks.Add(block{run: h.last, base: h.base, before: h.before})
+	}
+	h.base = h.olderLen
+	to, room := h.x.versions.alloc(int(h.olderLen)/2 + 1)
+	h.last, h.room = to, uint32(room)
+}
+
+// dropBlock lets go of the newest block.
+func (h keyHistory) dropBlock() {
+	h.x.versions.release(h.last, int(h.room))
+	if h.before == 0 {
+		h.last, h.room, h.base = run{}, 0, 0
+		return
+	}
+	b := *h.x.blocks.At(h.before)
+	h.x.blocks.Remove(h.before)
+	h.last, h.room, h.base, h.before = b.run, h.base-b.base, b.base, b.before
 }
 
 func (h keyHistory) dropOlder() {
-	if h.olderRoom > 0 {
-		h.x.versions.release(h.olderRun, int(h.olderRoom))
+	for h.room > 0 {
+		h.dropBlock()
 	}
-	h.olderRun, h.olderLen, h.olderRoom = run{}, 0, 0
+	h.olderLen = 0
+}
+
+// keepOlder forgets the older versions before the i-th.
+func (h keyHistory) keepOlder(i int) {
+	n := int(h.olderLen) - i
+	to, room := h.x.versions.alloc(n)
+	kept := h.x.versions.at(to, n)
+	for s, end := h.newestStretch(), n; end > 0; {
+		from := max(i-s.first, 0)
+		end -= copy(kept[end-len(s.versions)+from:end], s.versions[from:])
+		if end > 0 {
+			s = h.x.stretchBefore(s)
+		}
+	}
+	h.dropOlder()
+	h.last, h.room, h.olderLen = to, uint32(room), uint32(n)
 }
 
 // undo takes back the newest version.
 func (h keyHistory) undo(l life) {
 	h.create, h.count = l.create, l.count
-	n := h.olderLen
-	if n == 0 {
+	if h.olderLen == 0 {
 		h.newest = version{}
 		return
 	}
-	h.newest = h.older()[n-1]
-	h.olderLen = n - 1
+	h.newest = h.at(int(h.olderLen) - 1)
+	if h.olderLen--; h.olderLen == h.base {
+		h.dropBlock()
+	}
 }
 
 // empty: revision 0 is never assigned.
@@ -139,20 +196,23 @@ func (h keyHistory) at(i int) version {
 	if i == int(h.olderLen) {
 		return h.newest
 	}
-	return h.older()[i]
+	s := h.newestStretch()
+	for i < s.first {
+		s = h.x.stretchBefore(s)
+	}
+	return s.versions[i-s.first]
 }
 
 // search returns the index of the first version with main >= rev.
 func (h keyHistory) search(rev int64) int {
-	if h.empty() {
-		return 0
+	if h.empty() || h.newest.main < rev {
+		return h.len()
 	}
-	older := h.older()
-	i := sort.Search(len(older), func(i int) bool { return older[i].main >= rev })
-	if i == len(older) && h.newest.main < rev {
-		i++
+	s := h.newestStretch()
+	for s.first > 0 && s.versions[0].main >= rev {
+		s = h.x.stretchBefore(s)
 	}
-	return i
+	return s.first + sort.Search(len(s.versions), func(i int) bool { return s.versions[i].main >= rev })
 }
 
 // versionAt is the newest version with main <= rev, a tombstone included.
@@ -207,7 +267,7 @@ func (h keyHistory) compact(rev int64) int {
 	case keep == n-1:
 		h.dropOlder()
 	default:
-		h.moveOlder(keep, n-1-keep)
+		h.keepOlder(keep)
 	}
 	return keep
 }

@@ -26,7 +26,7 @@ var rules = []rule{
 	{pkg: "backend/backendtest", ours: []string{"backend"}, isTest: true},
 	{
 		pkg:  "mvcc",
-		ours: []string{"backend", "internal/invariant", "mvcc/*"},
+		ours: []string{"backend", "internal/invariant", "internal/slab", "mvcc/*"},
 		libs: []string{"github.com/google/btree", "google.golang.org/protobuf/encoding/protowire"},
 	},
 	{
