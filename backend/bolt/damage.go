@@ -40,9 +40,9 @@ func broken(r any, doing, path string) error {
 }
 
 // walk checks every page in use under the lock of a reader, before bbolt looks
-// at any but the meta pages.
+// at any but the meta pages; so bbolt's map is not read ahead here, ours is.
 func walk(path string) (err error) {
-	h, err := openHandle(path, &bbolt.Options{Timeout: lockWait, ReadOnly: true, MmapFlags: mapFlags})
+	h, err := openHandle(path, &bbolt.Options{Timeout: lockWait, ReadOnly: true})
 	if err != nil {
 		return err
 	}

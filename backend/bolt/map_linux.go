@@ -27,6 +27,27 @@ func (m headMap) touch() byte { return m[0] ^ m[len(m)-1] }
 
 func (m headMap) unmap() error { return os.NewSyscallError("munmap", syscall.Munmap(m)) }
 
+// filePages is a map of a whole file, read ahead: copying 4 KiB by a system
+// call for each page takes longer than checking it. Reading what was truncated
+// meanwhile faults.
+type filePages struct{ data []byte }
+
+func openPages(file *os.File, size uint64) (filePages, error) {
+	data, err := syscall.Mmap(int(file.Fd()), 0, int(size), syscall.PROT_READ, syscall.MAP_SHARED|mapFlags)
+	if err != nil {
+		return filePages{}, os.NewSyscallError("mmap", err)
+	}
+	return filePages{data}, nil
+}
+
+// at is n bytes of the file. They stay until close, or the next call for the
+// same level.
+func (p filePages) at(offset, n int64, _ int) ([]byte, error) {
+	return p.data[offset : offset+n : offset+n], nil
+}
+
+func (p filePages) close() error { return os.NewSyscallError("munmap", syscall.Munmap(p.data)) }
+
 // unlock takes bbolt's lock from the file, which closing it does not do while
 // bbolt's map of it stays.
 func unlock(file *os.File) error {

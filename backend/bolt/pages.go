@@ -37,15 +37,15 @@ const (
 // with each other to the byte, keys in order and inside the bounds that the
 // branches above give, no page used twice.
 type tree struct {
-	file *os.File
-	meta meta
-	used []bool   // by page
-	bufs [][]byte // a page for each level
+	pages filePages
+	meta  meta
+	used  []bool // by page
 }
 
 // checkTree reads every page in use from the file at path, which must not
 // change meanwhile.
 func checkTree(path string) (err error) {
+	defer watch(&err, "check", path)()
 	file, err := os.Open(path)
 	if err != nil {
 		return err
@@ -55,7 +55,12 @@ func checkTree(path string) (err error) {
 	if err != nil {
 		return err
 	}
-	t := &tree{file: file, meta: m, used: make([]bool, m.highWater)}
+	pages, err := openPages(file, max(m.highWater, 2)*uint64(m.pageSize))
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pages.close()) }()
+	t := &tree{pages: pages, meta: m, used: make([]bool, m.highWater)}
 	return t.page(m.root, 0, nil, nil)
 }
 
@@ -80,11 +85,8 @@ func (t *tree) read(number uint64, level int) ([]byte, error) {
 	if number < 2 || number >= t.meta.highWater {
 		return nil, fmt.Errorf("the file has pages 2 to %d: %w", t.meta.highWater-1, backend.ErrDamaged)
 	}
-	for level >= len(t.bufs) {
-		t.bufs = append(t.bufs, nil)
-	}
-	b := grown(t.bufs[level], size)
-	if _, err := t.file.ReadAt(b, int64(number)*size); err != nil {
+	b, err := t.pages.at(int64(number)*size, size, level)
+	if err != nil {
 		return nil, err
 	}
 	overflow := uint64(binary.LittleEndian.Uint32(b[12:]))
@@ -98,21 +100,9 @@ func (t *tree) read(number uint64, level int) ([]byte, error) {
 		t.used[n] = true
 	}
 	if overflow > 0 {
-		b = grown(b, (1+int64(overflow))*size)
-		if _, err := t.file.ReadAt(b, int64(number)*size); err != nil {
-			return nil, err
-		}
+		return t.pages.at(int64(number)*size, (1+int64(overflow))*size, level)
 	}
-	t.bufs[level] = b
 	return b, nil
-}
-
-// grown is b with n bytes, whatever they are.
-func grown(b []byte, n int64) []byte {
-	if int64(cap(b)) < n {
-		return make([]byte, n)
-	}
-	return b[:n]
 }
 
 // elements checks what page b holds, and the pages below it.

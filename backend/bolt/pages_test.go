@@ -59,6 +59,27 @@ func TestEveryBitOfStructure(t *testing.T) {
 	require.Greater(t, seen, 5000)
 }
 
+// A file cut short while its pages are checked is an error, not the end of the
+// process.
+func TestTruncated_WhileChecked(t *testing.T) {
+	path := filepath.Join(t.TempDir(), fileName)
+	page := os.Getpagesize()
+	require.NoError(t, os.WriteFile(path, make([]byte, 3*page), 0o600))
+	file, err := os.Open(path)
+	require.NoError(t, err)
+	defer file.Close()
+	pages, err := openPages(file, uint64(3*page))
+	require.NoError(t, err)
+	require.NoError(t, os.Truncate(path, int64(page)))
+	err = func() (err error) {
+		defer watch(&err, "check", path)()
+		tree := tree{pages: pages, meta: meta{pageSize: uint32(page), highWater: 3}, used: make([]bool, 3)}
+		return tree.page(2, 0, nil, nil)
+	}()
+	require.Error(t, err)
+	require.NoError(t, pages.close())
+}
+
 // countOf is the number of entries of the space key, 0 if the name of its
 // bucket was damaged.
 func countOf(t *testing.T, path string) (n int) {
