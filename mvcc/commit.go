@@ -66,6 +66,10 @@ func (s *Store) write(ctx context.Context, fn func(t *txn) error) (rev int64, er
 // await waits until what the transaction made or read is visible or has
 // failed.
 func (s *Store) await(ctx context.Context, st *staged) error {
+	if ctx.Done() == nil { // a plain wait costs less than a choice
+		<-st.group.done
+		return s.outcome(st)
+	}
 	select {
 	case <-st.group.done:
 		return s.outcome(st)
