@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"runtime"
 	"runtime/metrics"
@@ -111,11 +112,20 @@ func (j Job) rawWrite(records int, s backend.Syncing) (_ map[string]float64, err
 	return map[string]float64{"records_per_s": float64(n) / time.Since(at).Seconds()}, nil
 }
 
+// noise is what records are windows of: like the values of the load, engines
+// cannot compress it away.
+var noise = func() []byte {
+	b := make([]byte, 1<<16)
+	_, _ = rand.NewChaCha8([32]byte{1}).Read(b) // never fails, by its contract
+	return b
+}()
+
 // write applies n records in batches; from is the number of the first.
 func write(engine backend.Engine, n, batched int, s backend.Syncing, from int) error {
-	value := make([]byte, recordBytes)
 	var batch backend.Batch
 	for i := from; i < from+n; i++ {
+		start := i * 7919 % (len(noise) - recordBytes)
+		value := noise[start : start+recordBytes]
 		key := make([]byte, 17) // a revision as stored
 		binary.BigEndian.PutUint64(key, uint64(i+2))
 		key[8] = '_'
