@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -143,9 +144,21 @@ func injectOnce(t *testing.T, strace string, c childConfig, i injection, n int, 
 			assert.Greater(t, first, rep.seen, "what was shown is durable")
 		}
 	}
-	newLedger(c).verify(t, c, rep)
+	l := newLedger(c)
+	require.NoError(t, l.learn(rep))
+	err = l.hold(c)
+	if listedInVain.MatchString(rep.closeErr) && errors.Is(err, backend.ErrDamaged) {
+		require.ErrorContains(t, err, "is missing")
+		return hits
+	}
+	require.NoError(t, err)
 	return hits
 }
+
+// listedInVain: badger has failed to sync its MANIFEST as a memtable became a
+// table, and taken the table away again, but not what the MANIFEST says of it.
+// It does not open then, and says so: docs/reliability.md.
+var listedInVain = regexp.MustCompile(`^badger: .*error flushing memtable to disk: sync .*/MANIFEST: `)
 
 // R6: the file of a store at work is cut to nothing, or to what bbolt reads
 // first. That is an error of the reads and writes that meet it; the process
