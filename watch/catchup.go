@@ -73,6 +73,7 @@ func (sh *shard) catchUpOnce(ctx context.Context, r *reader) bool {
 	if !sh.classify(r) {
 		return false
 	}
+	sh.awaitArrivals(ctx, r)
 	select {
 	case sh.hub.reading <- struct{}{}:
 		defer func() { <-sh.hub.reading }()

@@ -2,9 +2,51 @@ package watch
 
 import (
 	"context"
+	"time"
 
 	"github.com/watchkv/watchkv/mvcc"
 )
+
+const (
+	// arrivalPause is how long the arrival of more is waited for at a time: a
+	// reconnecting client makes some hundred watches meanwhile.
+	arrivalPause = time.Millisecond
+	// arrivalPauses bounds them: history is read while others still arrive.
+	arrivalPauses = 20
+)
+
+// awaitArrivals waits for as long as more and more watches arrive behind, so
+// that those who come at once are planned together and one sweep serves them
+// all: who arrives behind the place of a sweep needs another. A few, or those
+// who come while a sweep is under way, are not waited for.
+func (sh *shard) awaitArrivals(ctx context.Context, r *reader) {
+	for range arrivalPauses {
+		before := r.unplanned()
+		if before < manyTargets || r.scan != nil {
+			return
+		}
+		timer := time.NewTimer(arrivalPause)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		}
+		if !sh.classify(r) || r.unplanned() < before+manyTargets {
+			return
+		}
+	}
+}
+
+// unplanned counts the seats for which no way was chosen yet.
+func (r *reader) unplanned() (n int) {
+	for _, st := range r.cold {
+		if !st.behind.plan.chosen {
+			n++
+		}
+	}
+	return n
+}
 
 // probe reads a little of the history of the first seat by a scan, once, so
 // that its cost on this engine is known before anything is chosen by it.
