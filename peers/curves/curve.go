@@ -46,9 +46,6 @@ func metric(name string, by float64) func(run *bench.Run) (float64, bool) {
 }
 
 const (
-	micros  = 1e3
-	seconds = 1e9
-
 	keys       = 10_000
 	valueBytes = 256
 	history    = 1_000_000
