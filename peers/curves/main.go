@@ -90,11 +90,28 @@ func MatrixMain(ctx context.Context, args []string, out, errOut io.Writer) int {
 	count := flags.Int("count", 3, "measurements of each cell; the median is printed")
 	names := flags.String("engines", strings.Join(engineNames, ","), "engines to measure")
 	dir := flags.String("dir", "", "folder for the stores while they are measured; the system's by default")
+	flags.Usage = func() {
+		fmt.Fprintln(errOut, "usage: matrix [flags] [SCENARIO ...]   all scenarios unless named; prints a table")
+		titles := map[string]bool{} // one load at a rate and one at full speed have the same
+		for _, p := range everyPart() {
+			if title := p.scenario.Title(); !titles[title] {
+				titles[title] = true
+				fmt.Fprintf(errOut, "  %s\n", title)
+			}
+		}
+		flags.PrintDefaults()
+	}
 	if err := flags.Parse(args); err != nil {
 		return 2
 	}
+	for _, name := range flags.Args() {
+		if len(matrixParts([]string{name})) == 0 {
+			fmt.Fprintf(errOut, "scenario %q: unknown\n", name)
+			return 2
+		}
+	}
 	o := Options{Count: *count, Dir: *dir, Seed: 1, Tell: func(line string) { fmt.Fprintln(errOut, line) }}
-	cells, err := MeasureMatrix(ctx, strings.Split(*names, ","), o)
+	cells, err := MeasureMatrix(ctx, strings.Split(*names, ","), flags.Args(), o)
 	if err == nil {
 		err = WriteMatrix(out, cells)
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/watchkv/watchkv/bench"
@@ -33,14 +34,24 @@ type part struct {
 	columns  []column
 }
 
-// matrixParts are the scenarios of the matrix.
-func matrixParts() []part {
+// matrixParts are the scenarios of the matrix: those named, or all.
+func matrixParts(names []string) (parts []part) {
+	for _, p := range everyPart() {
+		if len(names) == 0 || slices.Contains(names, p.scenario.Title()) {
+			parts = append(parts, p)
+		}
+	}
+	return parts
+}
+
+func everyPart() []part {
 	notify := live(1000, 50)
 	notify.FullSpeed, notify.RatePerS, notify.Writers, notify.Keys = false, 1000, 64, 1000
 	throughput := live(1000, 50)
 	throughput.Writers, throughput.Keys = 64, 1000
 	stall := live(1000, 10)
-	stall.Name, stall.FullSpeed, stall.RatePerS, stall.Writers, stall.Keys = bench.Slow, false, 1000, 64, 1000
+	stall.Name, stall.FullSpeed, stall.RatePerS, stall.Writers, stall.Keys = bench.Slow, false, 2000, 64, 1000
+	stall.Shape = bench.Prefix // the stalled stream hears of every put: more than its outbox holds
 	stall.Duration, stall.StalledStreams, stall.Stall = 9*time.Second, 1, 3*time.Second
 	return []part{
 		{notify, []column{
@@ -63,16 +74,17 @@ func duration(v float64) string  { return figure.Duration(time.Duration(v)) }
 func perSecond(v float64) string { return figure.Rate(v) + "/s" }
 func bytes(v float64) string     { return figure.Bytes(int64(v)) }
 
-// MeasureMatrix takes every scenario on every engine in both durabilities. It
+// MeasureMatrix takes scenarios, by their titles or all, on every engine in both durabilities. It
 // goes round all of them once before it begins again, so that a slow hour
 // falls on everybody.
-func MeasureMatrix(ctx context.Context, names []string, o Options) ([]Cell, error) {
+func MeasureMatrix(ctx context.Context, names, scenarios []string, o Options) ([]Cell, error) {
+	parts := matrixParts(scenarios)
 	var cells []Cell
 	values := map[[3]string][]float64{}
 	for range o.count() {
 		for _, engine := range names {
 			for _, d := range []mvcc.Durability{mvcc.Sync(), relaxed()} {
-				for _, p := range matrixParts() {
+				for _, p := range parts {
 					run, err := measure(ctx, engine, d, p.scenario, o)
 					if err != nil {
 						return nil, fmt.Errorf("%s, %s, %s: %w", engine, d, p.scenario.Title(), err)
@@ -94,7 +106,7 @@ func MeasureMatrix(ctx context.Context, names []string, o Options) ([]Cell, erro
 	}
 	for _, engine := range names {
 		for _, d := range []mvcc.Durability{mvcc.Sync(), relaxed()} {
-			for _, p := range matrixParts() {
+			for _, p := range parts {
 				for _, col := range p.columns {
 					cells = append(cells, cellOf(engine, d.String(), col.name, values[[3]string{engine, d.String(), col.name}]))
 				}
@@ -119,30 +131,29 @@ func cellOf(engine, durability, name string, values []float64) Cell {
 // durability.
 func WriteMatrix(w io.Writer, cells []Cell) error {
 	write := map[string]func(float64) string{}
-	head, rule := "| engine | durability |", "|---|---|"
-	for _, p := range matrixParts() {
+	for _, p := range everyPart() {
 		for _, col := range p.columns {
 			write[col.name] = col.write
-			head += " " + col.name + " |"
-			rule += "---|"
 		}
 	}
-	text := head + "\n" + rule + "\n"
+	var rows []string
+	var names []string
 	row := ""
-	for i, c := range cells {
-		if at := c.Engine + c.Durability; at != row {
-			if i > 0 {
-				text += "\n"
-			}
+	for _, c := range cells {
+		if at := "| " + c.Engine + " | " + c.Durability + " |"; at != row {
 			row = at
-			text += "| " + c.Engine + " | " + c.Durability + " |"
+			rows = append(rows, at)
 		}
-		if c.Missing != "" {
-			text += " - |"
-		} else {
-			text += " " + write[c.Column](c.Median) + " |"
+		if len(rows) == 1 {
+			names = append(names, c.Column)
 		}
+		cell := " -"
+		if c.Missing == "" {
+			cell = " " + write[c.Column](c.Median)
+		}
+		rows[len(rows)-1] += cell + " |"
 	}
-	_, err := io.WriteString(w, text+"\n")
+	head := append([]string{"engine", "durability"}, names...)
+	_, err := fmt.Fprintf(w, "| %s |\n%s|\n%s\n", strings.Join(head, " | "), strings.Repeat("|---", len(head)), strings.Join(rows, "\n"))
 	return err
 }
