@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -81,6 +83,42 @@ func TestPlanCold_IsRevisedWhenOthersJoin(t *testing.T) {
 	assert.Equal(t, [WayCount]int{WayScan: keys}, ways())
 	stats := h.hub.Stats()
 	assert.Equal(t, [3]int64{4, keys - 4, 4}, [3]int64{stats.PlansIndex, stats.PlansScan, stats.PlansRevised})
+}
+
+// Watches that arrive while those before them are waited for are planned with
+// them; a few are not waited for, nor is anybody once no more come.
+func TestCatchUp_AwaitsThoseWhoArriveAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h := newStoppedHub(t, mvcc.Config{RecentBytes: 1}, Config{})
+		for i := range 100 {
+			h.put(fmt.Sprint("k", i))
+		}
+		h.shard.offered = h.store.Rev()
+		arrive := func(from, to int) {
+			for i := from; i < to; i++ {
+				h.watch(h.stream(), Request{Key: fmt.Append(nil, "k", i), StartRevision: 2})
+			}
+		}
+		await := func() (waited time.Duration) {
+			require.True(t, h.shard.classify(h.reader))
+			start := time.Now()
+			h.shard.awaitArrivals(t.Context(), h.reader)
+			return time.Since(start)
+		}
+		arrive(0, manyTargets-1)
+		assert.Zero(t, await(), "a few")
+		arrive(manyTargets-1, manyTargets)
+		go func() {
+			arrive(manyTargets, 2*manyTargets)
+			time.Sleep(3 * arrivalPause / 2)
+			arrive(2*manyTargets, 3*manyTargets)
+		}()
+		assert.Equal(t, 3*arrivalPause, await(), "as long as more came, and once in vain")
+		assert.Equal(t, 3*manyTargets, h.reader.unplanned())
+
+		h.shard.planCold(t.Context(), h.reader)
+		assert.Zero(t, await(), "all have their plan")
+	})
 }
 
 // priced is a store whose reads cost what the test says.
