@@ -109,8 +109,9 @@ func TestCatchUp_AwaitsThoseWhoArriveAtOnce(t *testing.T) {
 		assert.Zero(t, await(), "a few")
 		arrive(manyTargets-1, manyTargets)
 		go func() {
+			time.Sleep(arrivalPause / 2)
 			arrive(manyTargets, 2*manyTargets)
-			time.Sleep(3 * arrivalPause / 2)
+			time.Sleep(arrivalPause)
 			arrive(2*manyTargets, 3*manyTargets)
 		}()
 		assert.Equal(t, 3*arrivalPause, await(), "as long as more came, and once in vain")
