@@ -2,6 +2,8 @@ package curves_test
 
 import (
 	"bytes"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -83,6 +85,22 @@ func TestReadData_Bad(t *testing.T) {
 	} {
 		_, err := curves.ReadData(strings.NewReader(text))
 		assert.Error(t, err, name)
+	}
+}
+
+// The pictures in the documentation are of the data beside them.
+func TestPublished(t *testing.T) {
+	const dir = "../../docs/performance"
+	for _, c := range curves.All() {
+		data, err := os.ReadFile(filepath.Join(dir, c.Name+".csv"))
+		require.NoError(t, err)
+		points, err := curves.ReadData(bytes.NewReader(data))
+		require.NoError(t, err)
+		var drawn bytes.Buffer
+		require.NoError(t, c.WritePicture(&drawn, points))
+		kept, err := os.ReadFile(filepath.Join(dir, c.Name+".svg"))
+		require.NoError(t, err)
+		assert.Equal(t, drawn.String(), string(kept), "%s: draw it anew with: go run . curves --draw", c.Name)
 	}
 }
 

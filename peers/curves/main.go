@@ -46,27 +46,25 @@ func Main(ctx context.Context, args []string, out, errOut io.Writer) int {
 	return 0
 }
 
-// publish writes the files of a curve.
+// publish writes the files of a curve; the picture is of the data as written.
 func (c Curve) publish(ctx context.Context, folder string, drawOnly bool, o Options) error {
 	data := filepath.Join(folder, c.Name+".csv")
-	var points []Point
-	if drawOnly {
-		in, err := os.Open(data)
+	if !drawOnly {
+		points, err := c.Measure(ctx, o)
 		if err != nil {
-			return err
-		}
-		points, err = ReadData(in)
-		if err = errors.Join(err, in.Close()); err != nil {
-			return fmt.Errorf("%s: %w", data, err)
-		}
-	} else {
-		var err error
-		if points, err = c.Measure(ctx, o); err != nil {
 			return err
 		}
 		if err := writeFile(data, func(w io.Writer) error { return WriteData(w, points) }); err != nil {
 			return err
 		}
+	}
+	in, err := os.Open(data)
+	if err != nil {
+		return err
+	}
+	points, err := ReadData(in)
+	if err = errors.Join(err, in.Close()); err != nil {
+		return fmt.Errorf("%s: %w", data, err)
 	}
 	return writeFile(filepath.Join(folder, c.Name+".svg"), func(w io.Writer) error { return c.WritePicture(w, points) })
 }
