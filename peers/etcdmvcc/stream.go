@@ -76,6 +76,11 @@ func (s *stream) Watch(r watch.Request) (int64, error) {
 // the channel holds. Responses and events are valid until the next call.
 func (s *stream) Recv(ctx context.Context) ([]watch.Response, error) {
 	s.responses, s.events, s.last = s.responses[:0], s.events[:0], nil
+	select {
+	case <-s.ended: // also where a signal was left
+		return nil, errClosed
+	default:
+	}
 	ch := s.etcd.Chan()
 	select {
 	case r, ok := <-ch:
