@@ -27,12 +27,12 @@ var rules = []rule{
 	{
 		pkg:  "mvcc",
 		ours: []string{"backend", "internal/invariant", "internal/slab", "mvcc/*"},
-		libs: []string{"github.com/google/btree", "google.golang.org/protobuf/encoding/protowire"},
+		libs: []string{"google.golang.org/protobuf/encoding/protowire"},
 	},
 	{
 		pkg:  "mvcc/*",
 		ours: []string{"internal/invariant"},
-		libs: []string{"github.com/google/btree", "google.golang.org/protobuf/encoding/protowire"},
+		libs: []string{"google.golang.org/protobuf/encoding/protowire"},
 	},
 	// The checker works outside tests too, so it may not know the testing
 	// package.
