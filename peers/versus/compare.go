@@ -202,15 +202,7 @@ const CompareSchema = "watchkv.compare/1"
 
 // compareFile is the result as JSON; see file.
 type compareFile struct {
-	Schema    string            `json:"schema"`
-	Started   time.Time         `json:"started"`
-	Took      time.Duration     `json:"took_ns"`
-	Machine   bench.Machine     `json:"machine"`
-	Seed      uint64            `json:"seed"`
-	Pairs     int               `json:"pairs"`
-	Longest   time.Duration     `json:"peer_cut_after_ns"`
-	Convert   float64           `json:"etcd_event_copy_ns"`
-	Unequal   []string          `json:"not_equal"`
+	fileHead
 	Scenarios []comparedOutcome `json:"scenarios"`
 }
 
@@ -221,8 +213,10 @@ type comparedOutcome struct {
 
 func (s *comparing) writeFile(path string) error {
 	f := compareFile{
-		Schema: CompareSchema, Started: s.began.UTC().Truncate(time.Second), Took: time.Since(s.began), Machine: s.machine,
-		Seed: s.plan.Seed, Pairs: s.pairs, Longest: s.longest, Convert: s.convert, Unequal: Unequal,
+		fileHead: fileHead{
+			Schema: CompareSchema, Started: s.began.UTC().Truncate(time.Second), Took: time.Since(s.began), Machine: s.machine,
+			Seed: s.plan.Seed, Pairs: s.pairs, Longest: s.longest, Convert: s.convert, Unequal: Unequal,
+		},
 	}
 	for _, d := range s.done {
 		o := comparedOutcome{fileMeasurement: measurementOf(d.scenario, d.runs, d.failed)}

@@ -11,11 +11,9 @@ import (
 // ContractSchema names the form of a result file of Contract. Adding a field keeps it.
 const ContractSchema = "watchkv.contract/1"
 
-// file is the result as JSON. Figures are in the unit of their metric:
-// nanoseconds, bytes, a second, or times. What was not measured is left out.
-type file struct {
+// fileHead is what result files of both commands say of the run.
+type fileHead struct {
 	Schema  string        `json:"schema"`
-	Kind    string        `json:"kind"` // full, quick or smoke
 	Started time.Time     `json:"started"`
 	Took    time.Duration `json:"took_ns"`
 	Machine bench.Machine `json:"machine"`
@@ -24,8 +22,15 @@ type file struct {
 	Longest time.Duration `json:"peer_cut_after_ns"`
 	Convert float64       `json:"etcd_event_copy_ns"`
 	Unequal []string      `json:"not_equal"`
-	Notes   []string      `json:"notes,omitempty"`
-	Lines   []fileLine    `json:"lines"`
+}
+
+// file is the result as JSON. Figures are in the unit of their metric:
+// nanoseconds, bytes, a second, or times. What was not measured is left out.
+type file struct {
+	fileHead
+	Kind  string     `json:"kind"` // full, quick or smoke
+	Notes []string   `json:"notes,omitempty"`
+	Lines []fileLine `json:"lines"`
 	// Measurements are what the lines are read from: every run of every side.
 	Measurements map[string]fileMeasurement `json:"measurements"`
 }
@@ -83,8 +88,11 @@ func known(v float64) *float64 {
 
 func (s *session) writeFile(path string) error {
 	f := file{
-		Schema: ContractSchema, Kind: s.kind, Started: s.began.UTC().Truncate(time.Second), Took: time.Since(s.began), Machine: s.machine,
-		Seed: s.runner.seed, Pairs: s.pairs, Longest: s.longest, Convert: s.convert, Unequal: Unequal, Notes: s.notes,
+		fileHead: fileHead{
+			Schema: ContractSchema, Started: s.began.UTC().Truncate(time.Second), Took: time.Since(s.began), Machine: s.machine,
+			Seed: s.runner.seed, Pairs: s.pairs, Longest: s.longest, Convert: s.convert, Unequal: Unequal,
+		},
+		Kind: s.kind, Notes: s.notes,
 		Measurements: map[string]fileMeasurement{},
 	}
 	for _, v := range s.verdicts {
