@@ -199,11 +199,7 @@ func joinAnd(words []string) string {
 
 // head: what was measured, and the verdict.
 func (r *report) head() {
-	t := r.res.Target
-	name := t.Engine
-	if t.Durability != "" {
-		name += "/" + t.Durability
-	}
+	name := r.res.Target.Name()
 	watchers, streams := 0, 0
 	for _, sc := range r.res.Plan.Scenarios {
 		watchers, streams = max(watchers, sc.Watchers), max(streams, sc.Streams)

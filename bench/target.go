@@ -3,6 +3,7 @@ package bench
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/watchkv/watchkv/bench/figure"
 	"github.com/watchkv/watchkv/mvcc"
@@ -76,6 +77,17 @@ type TargetFacts struct {
 	// no end of catch-up; a watch is taken for caught up once it has as many
 	// events as the history holds for it.
 	EtcdRules bool `json:"etcd_rules_only,omitempty"`
+}
+
+// Name is what people call the target: "pebble/sync", "etcd 3.7.3".
+func (f TargetFacts) Name() string {
+	switch {
+	case f.Engine == "":
+		return strings.TrimSpace(f.Kind + " " + f.Version)
+	case f.Durability == "":
+		return f.Engine
+	}
+	return f.Engine + "/" + f.Durability
 }
 
 // Buffers says what the target may keep in memory on purpose; shown with every

@@ -106,8 +106,11 @@ func TestBrokenPromiseReplacesFigures(t *testing.T) {
 			var out, stderr bytes.Buffer
 			json := filepath.Join(t.TempDir(), "out.json")
 			r := &runCommand{
-				term: &terminal{out: &out, err: &stderr, rawOut: &out}, plan: plan,
-				args: []string{"watchbench", "run", "-b", "mem"}, flags: runFlags{json: json, color: "never"},
+				measuring: measuring{
+					term: &terminal{out: &out, err: &stderr, rawOut: &out},
+					args: []string{"watchbench", "run", "-b", "mem"}, output: outputFlags{json: json, color: "never"},
+				},
+				plan: plan,
 			}
 			end := r.conclude(res, nil)
 			var exit *exitError
@@ -134,7 +137,7 @@ func TestDyingTargetKeepsWhatWasMeasured(t *testing.T) {
 	}
 	var out, stderr bytes.Buffer
 	json := filepath.Join(t.TempDir(), "out.json")
-	r := &runCommand{term: &terminal{out: &out, err: &stderr, rawOut: &out}, plan: plan, args: []string{"watchbench", "run"}, flags: runFlags{json: json}}
+	r := &runCommand{plan: plan, measuring: measuring{term: &terminal{out: &out, err: &stderr, rawOut: &out}, args: []string{"watchbench", "run"}, output: outputFlags{json: json}}}
 	end := r.conclude(res, errors.New(res.Failed))
 	var exit *exitError
 	require.ErrorAs(t, end, &exit)

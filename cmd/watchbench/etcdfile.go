@@ -8,6 +8,8 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/spf13/pflag"
+
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/engines"
 	"github.com/watchkv/watchkv/bench"
@@ -24,14 +26,51 @@ type source struct {
 // loadOnly are flags that describe a load; a replay has none.
 var loadOnly = []string{"scenario", "rate", "writers", "keys", "value-size", "history", "duration", "warmup", "durability"}
 
-// openEtcdFile opens and decodes the file of --etcd-file.
-func (f *runFlags) openEtcdFile() (_ *source, err error) {
+// fileSubject is the history of an etcd file, in an engine of choice.
+type fileSubject struct {
+	engineSubject
+	source   *source
+	replayed *bench.Replayed
+}
+
+func (s *fileSubject) facts() bench.TargetFacts {
+	facts := s.kind.Facts()
+	facts.Durability = "" // nothing is written
+	return facts
+}
+
+func (s *fileSubject) prepare(dir string) (_ bench.Kind, err error) {
+	s.replayed, err = bench.OpenReplayed(s.kind, filepath.Join(dir, "copy"), s.source.engine, s.source.driver.Name)
+	if err != nil {
+		return nil, err
+	}
+	s.kind = s.replayed.Embedded
+	return s.replayed, nil
+}
+
+func (s *fileSubject) release() error {
+	if s.replayed == nil {
+		return nil
+	}
+	return s.replayed.Close()
+}
+
+// openEtcdFile opens and decodes the file of --etcd-file, to be replayed in
+// the engine of an embedded subject.
+func openEtcdFile(path string, in subject, set *pflag.FlagSet) (*fileSubject, error) {
 	for _, flag := range loadOnly {
-		if f.set.Changed(flag) {
+		if set.Changed(flag) {
 			return nil, misused("--%s with --etcd-file: its history is replayed as it is; leave the flag out", flag)
 		}
 	}
-	path := f.etcdFile
+	source, err := readEtcdFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return &fileSubject{engineSubject: engineSubject{kind: in.(*engineSubject).kind}, source: source}, nil
+}
+
+func readEtcdFile(path string) (_ *source, err error) {
 	info, err := os.Stat(path)
 	switch {
 	case path == "":
@@ -97,21 +136,16 @@ func foreign(path string) string {
 	return s + ", or one that was cut off; a snapshot or member/snap/db is needed"
 }
 
-// replay opens the store that replays the source.
-func (r *runCommand) replay() (*bench.Replayed, error) {
-	return bench.OpenReplayed(r.kind, filepath.Join(r.place.dir, "copy"), r.source.engine, r.source.driver.Name)
-}
-
-// printSource says what is replayed.
-func (r *runCommand) printSource() string {
-	f := r.source.recording.Facts
+// where implements subject: it says what is replayed.
+func (s *fileSubject) where(bench.Plan, string) (heading, text string) {
+	f := s.source.recording.Facts
 	from := fmt.Sprintf("%s events, revisions %d to %d", figure.Count(f.Events), f.FirstRev, f.LastRev)
 	if f.CompactRev > 0 {
 		from += fmt.Sprintf(", compacted at %d", f.CompactRev)
 	}
 	how := "opened read-only"
-	if r.kind.Driver.Name != r.source.driver.Name {
-		how += ", copied to " + r.kind.Driver.Name
+	if s.kind.Driver.Name != s.source.driver.Name {
+		how += ", copied to " + s.kind.Driver.Name
 	}
-	return lines([]string{f.File, how, from}, 9)
+	return "history", lines([]string{f.File, how, from}, 9)
 }

@@ -18,44 +18,52 @@ import (
 )
 
 // printStart says what will be done before a single put.
-func (r *runCommand) printStart(w io.Writer, machine bench.Machine) {
-	facts := r.kind.Facts()
-	name := facts.Engine
-	if r.source == nil {
-		name += "/" + facts.Durability
+func (m *measuring) printStart(w io.Writer, b bed, plan bench.Plan) {
+	facts := b.kind.Facts()
+	fmt.Fprintf(w, "watchbench %s   %s   %s  seed %d\n", version, facts.Name(), inside(facts), plan.Seed)
+	fmt.Fprintf(w, "plan     %s   %s\n", planNames(plan), planTime(plan))
+	fmt.Fprintf(w, "load     %s\n", load(plan))
+	fmt.Fprintf(w, "machine  %s\n", machineLine(b.machine))
+	if b.machine.Fsync != nil {
+		fmt.Fprintf(w, "disk     %s\n", diskLine(b.machine.Fsync, facts.Durability))
 	}
-	inside := fmt.Sprintf("outbox %d", facts.OutboxResponses)
-	if facts.Version != "" {
-		inside = facts.Version + ", " + inside
-	}
-	if facts.RecentBytes > 0 {
-		inside += ", recent log " + figure.ShortBytes(facts.RecentBytes)
-	}
-	if facts.CacheBytes > 0 {
-		inside += ", cache " + figure.ShortBytes(facts.CacheBytes)
-	}
-	fmt.Fprintf(w, "watchbench %s   %s   %s  seed %d\n", version, name, inside, r.plan.Seed)
-	fmt.Fprintf(w, "plan     %s   %s\n", planNames(r.plan), planTime(r.plan))
-	fmt.Fprintf(w, "load     %s\n", load(r.plan))
-	fmt.Fprintf(w, "machine  %s\n", machineLine(machine))
-	if machine.Fsync != nil {
-		fmt.Fprintf(w, "disk     %s\n", diskLine(machine.Fsync, facts.Durability))
-	}
-	if r.source != nil {
-		fmt.Fprintf(w, "history  %s\n", r.printSource())
-		return
-	}
-	fmt.Fprintf(w, "files    %s\n", r.filesLine())
+	heading, text := b.subject.where(plan, m.output.dir)
+	fmt.Fprintf(w, "%-8s %s\n", heading, text)
 }
 
-func (r *runCommand) printPlan() error {
-	dir := r.flags.dir
+// inside is what a store keeps in memory on purpose, and its version.
+func inside(facts bench.TargetFacts) string {
+	parts := []string{fmt.Sprintf("outbox %d", facts.OutboxResponses)}
+	if facts.Version != "" {
+		parts = append([]string{facts.Version}, parts...)
+	}
+	if facts.RecentBytes > 0 {
+		parts = append(parts, "recent log "+figure.ShortBytes(facts.RecentBytes))
+	}
+	if facts.CacheBytes > 0 {
+		parts = append(parts, "cache "+figure.ShortBytes(facts.CacheBytes))
+	}
+	return strings.Join(parts, ", ")
+}
+
+// printPlan is all that --plan does.
+func (m *measuring) printPlan(s subject, plan bench.Plan) error {
+	dir := m.output.dir
 	if fileKind(dir) != "directory" {
 		dir = os.TempDir()
 	}
-	r.printStart(r.term.out, bench.InspectMachine(dir))
-	_, err := fmt.Fprintln(r.term.out, "nothing was done: --plan")
+	m.printStart(m.term.out, bed{subject: s, kind: planned{s}, machine: bench.InspectMachine(dir)}, plan)
+	_, err := fmt.Fprintln(m.term.out, "nothing was done: --plan")
 	return err
+}
+
+// planned is the kind of a subject that is not opened.
+type planned struct{ subject }
+
+func (p planned) Facts() bench.TargetFacts { return p.facts() }
+
+func (p planned) Open(string) (bench.Target, error) {
+	return nil, fmt.Errorf("%s is only planned with", p.facts().Name())
 }
 
 // planNames lists the scenarios; the shapes where it is not all there are.
@@ -205,15 +213,15 @@ func diskLine(f *bench.Fsync, durability string) string {
 }
 
 // filesLine says where the data go, and about how much there will be.
-func (r *runCommand) filesLine() string {
-	if r.kind.Driver.Volatile {
-		return "none: " + r.kind.Driver.Name + " keeps nothing on disk"
+func filesLine(facts bench.TargetFacts, plan bench.Plan, dir string) string {
+	if facts.Volatile {
+		return "none: " + facts.Engine + " keeps nothing on disk"
 	}
 	where := "temporary directory, %s, removed at the end"
-	if r.flags.dir != "" {
-		where = r.flags.dir + ", %s, kept"
+	if dir != "" {
+		where = dir + ", %s, kept"
 	}
-	return fmt.Sprintf(where, sizeEstimate(r.plan, r.flags.dir != ""))
+	return fmt.Sprintf(where, sizeEstimate(plan, dir != ""))
 }
 
 // Engines write a record several times over before they settle; the estimate

@@ -2,42 +2,28 @@ package main
 
 import (
 	"errors"
-	"fmt"
 	"math/rand/v2"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
-	"github.com/watchkv/watchkv/backend/engines"
 	"github.com/watchkv/watchkv/bench"
 	"github.com/watchkv/watchkv/bench/figure"
-	"github.com/watchkv/watchkv/mvcc"
 )
 
-const (
-	defaultBackend = "pebble"
-	defaultRelaxed = 100 * time.Millisecond
-)
-
-// runFlags are the texts of the flags of run, as given.
-type runFlags struct {
-	backend, durability, etcdFile          string
+// loadFlags say what load to measure under: the texts as given. Every command
+// that measures has them.
+type loadFlags struct {
 	scenario, shape                        string
 	watchers, streams, rate, writers, keys string
 	valueSize, history, duration, warmup   string
-	seed, count, dir, json, color          string
-	quiet, verbose, planOnly               bool
+	seed, count                            string
 	set                                    *pflag.FlagSet
 }
 
-func (f *runFlags) define(set *pflag.FlagSet) {
+func (f *loadFlags) define(set *pflag.FlagSet) {
 	f.set = set
-	set.StringVarP(&f.backend, "backend", "b", defaultBackend, "")
-	set.StringVar(&f.durability, "durability", "sync", "")
-	set.StringVar(&f.etcdFile, "etcd-file", "", "")
 	set.StringVarP(&f.scenario, "scenario", "s", "", "")
 	set.StringVar(&f.shape, "shape", "", "")
 	set.StringVarP(&f.watchers, "watchers", "w", "", "")
@@ -51,16 +37,10 @@ func (f *runFlags) define(set *pflag.FlagSet) {
 	set.StringVar(&f.warmup, "warmup", "", "")
 	set.StringVar(&f.seed, "seed", "", "")
 	set.StringVarP(&f.count, "count", "c", "", "")
-	set.StringVar(&f.dir, "dir", "", "")
-	set.StringVar(&f.json, "json", "", "")
-	set.StringVar(&f.color, "color", "auto", "")
-	set.BoolVarP(&f.quiet, "quiet", "q", false, "")
-	set.BoolVarP(&f.verbose, "verbose", "v", false, "")
-	set.BoolVar(&f.planOnly, "plan", false, "")
 }
 
 // settings reads the flags that make the plan.
-func (f *runFlags) settings() (s bench.Settings, err error) {
+func (f *loadFlags) settings() (s bench.Settings, err error) {
 	read := func(flag, text string, parse func(string) error) {
 		if err == nil && f.set.Changed(flag) {
 			if bad := parse(text); bad != nil {
@@ -126,6 +106,21 @@ func (f *runFlags) settings() (s bench.Settings, err error) {
 	return s, err
 }
 
+// plan makes the plan, or says which flag cannot be. fill fills in the
+// defaults: Settings.Plan, or that of a recording.
+func (f *loadFlags) plan(fill func(bench.Settings) (bench.Plan, error)) (plan bench.Plan, err error) {
+	settings, err := f.settings()
+	if err != nil {
+		return plan, err
+	}
+	plan, err = fill(settings)
+	var wrong *bench.SettingError
+	if errors.As(err, &wrong) {
+		err = misused("--%s %s: %s", wrong.Setting, wrong.Given, wrong.Problem)
+	}
+	return plan, err
+}
+
 func scenarioList(text string) (names []string, err error) {
 	for name := range strings.SplitSeq(text, ",") {
 		if brief, _ := bench.DescribeScenario(name); brief == "" {
@@ -152,66 +147,4 @@ func shapeOf(text string) (bench.Shape, error) {
 		}
 	}
 	return "", misused("--shape %q: unknown%s one of %s", text, orSemicolon(didYouMean(text, known)), strings.Join(known, ", "))
-}
-
-// embedded reads the flags that choose the store.
-func (f *runFlags) embedded() (bench.Embedded, error) {
-	driver, ok := engines.Lookup(f.backend)
-	if !ok {
-		var names []string
-		for _, d := range engines.All() {
-			names = append(names, d.Name)
-		}
-		suggestion := "; one of " + strings.Join(names, ", ")
-		if word := nearest(f.backend, names); word != "" {
-			suggestion = fmt.Sprintf("; did you mean %q? all: %s", word, strings.Join(names, ", "))
-		}
-		return bench.Embedded{}, misused("--backend %q: not an engine here%s", f.backend, suggestion)
-	}
-	durability, err := durabilityOf(f.durability)
-	return bench.Embedded{Driver: driver, Durability: durability}, err
-}
-
-func durabilityOf(text string) (mvcc.Durability, error) {
-	mode, interval, given := strings.Cut(text, ":")
-	switch {
-	case mode == "sync" && !given:
-		return mvcc.Sync(), nil
-	case mode == "relaxed" && !given:
-		return mvcc.Relaxed(defaultRelaxed), nil
-	case mode == "relaxed":
-		d, err := figure.ParseDuration(interval)
-		if err != nil {
-			return mvcc.Durability{}, misused("--durability %q: %v", text, err)
-		}
-		if d < time.Millisecond || d > time.Minute {
-			return mvcc.Durability{}, misused("--durability %q: from 1ms to 1m is possible", text)
-		}
-		return mvcc.Relaxed(d), nil
-	}
-	return mvcc.Durability{}, misused("--durability %q: unknown; sync, or relaxed:100ms with the most a crash may lose", text)
-}
-
-// checkOutput refuses what could only fail after the measurement.
-func (f *runFlags) checkOutput() error {
-	switch f.color {
-	case "auto", "always", "never":
-	default:
-		return misused("--color %q: unknown; one of auto, always, never", f.color)
-	}
-	if f.json == "" && f.set.Changed("json") {
-		return misused("--json \"\": a file is missing; write --json result.json, or - for stdout")
-	}
-	if f.dir == "" && f.set.Changed("dir") {
-		return misused("--dir \"\": a directory is missing")
-	}
-	if f.json != "" && f.json != "-" {
-		if kind := fileKind(filepath.Dir(f.json)); kind != "directory" {
-			return misused("--json %q: %s is no directory", f.json, filepath.Dir(f.json))
-		}
-		if fileKind(f.json) == "directory" {
-			return misused("--json %q: is a directory; name a file in it", f.json)
-		}
-	}
-	return nil
 }

@@ -1,0 +1,105 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/signal"
+	"strings"
+	"syscall"
+
+	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/bench"
+)
+
+// measuring is what a command has that measures one subject or several.
+type measuring struct {
+	term   *terminal
+	args   []string // the command line, the program's name first
+	output outputFlags
+	place  place
+}
+
+// bed is a subject that is ready to be measured.
+type bed struct {
+	subject subject
+	kind    bench.Kind
+	machine bench.Machine
+}
+
+// open makes a subject ready, and looks at the machine and its disk. The bed's
+// subject must be released, also after an error.
+func (m *measuring) open(s subject) (b bed, err error) {
+	b.subject = s
+	if b.kind, err = s.prepare(m.place.dir); err != nil {
+		return b, err
+	}
+	b.machine = bench.InspectMachine(m.place.dir)
+	if facts := b.kind.Facts(); facts.Durability != "" && !facts.Volatile {
+		b.machine.Fsync, err = bench.MeasureFsync(m.place.dir)
+	}
+	return b, err
+}
+
+// measure takes a plan on a bed. Options.Kind and Dir are filled in here. The
+// result is not nil.
+func (m *measuring) measure(ctx context.Context, b bed, plan bench.Plan, o bench.Options) (*bench.Result, error) {
+	o.Kind, o.Dir, o.Keep = b.kind, m.place.dir, !m.place.temp
+	res, err := bench.Measure(ctx, plan, o)
+	res.MadeBy, res.Machine, res.Command = madeBy(b.kind.Facts().Engine), b.machine, recorded(m.args)
+	return res, err
+}
+
+// stoppable is a context that the first Ctrl-C ends; the second ends the
+// program. A reader of the output that went away counts as one: without it
+// the program would die and leave its files.
+func (m *measuring) stoppable() (context.Context, func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 2)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	over := make(chan struct{})
+	go func() {
+		select {
+		case <-signals:
+		case <-over:
+			return
+		}
+		clear := ""
+		if m.term.errTTY && !m.term.dumb {
+			clear = "\r\x1b[K" // the live line, and the ^C that the terminal echoed
+		}
+		fmt.Fprintln(m.term.err, clear+"^C  stopping; press again to end at once")
+		cancel()
+		select {
+		case <-signals:
+			// Files may still be made meanwhile: what can be removed now is.
+			_ = m.place.remove()
+			os.Exit(exitInterrupted)
+		case <-over:
+		}
+	}()
+	return ctx, func() {
+		signal.Stop(signals)
+		close(over)
+		cancel()
+	}
+}
+
+// cause says why it could not be measured, and what a result file keeps.
+func (m *measuring) cause(s subject, err error) error {
+	var exit *exitError
+	switch {
+	case errors.As(err, &exit):
+		return exit
+	case errors.Is(err, backend.ErrLocked):
+		return unmeasured("--dir %q: held by another process (%s LOCK); choose another directory", m.place.dir, s.facts().Engine)
+	}
+	return unmeasured("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// recorded is the command line as a result keeps it: without the folders of
+// the program.
+func recorded(args []string) []string {
+	return append([]string{"watchbench"}, args[1:]...)
+}
