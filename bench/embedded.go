@@ -73,6 +73,15 @@ type embedded struct {
 	hub    *watch.Hub
 }
 
+var (
+	_ Inspector = (*embedded)(nil)
+	_ Filler    = (*embedded)(nil)
+	_ Compactor = (*embedded)(nil)
+	_ Deleter   = (*embedded)(nil)
+	_ Reader    = (*embedded)(nil)
+	_ Canceler  = (*watch.Stream)(nil)
+)
+
 func (t *embedded) open(cfg mvcc.Config) error {
 	store, err := mvcc.Open(t.engine, cfg)
 	if err != nil {
@@ -96,6 +105,27 @@ func (t *embedded) Close() error { return errors.Join(t.shut(), t.engine.Close()
 // Put implements Target.
 func (t *embedded) Put(ctx context.Context, key, value []byte) (int64, error) {
 	return t.store.Put(ctx, key, value)
+}
+
+// Compact implements Compactor. It waits for the records to be deleted, too.
+func (t *embedded) Compact(ctx context.Context, rev int64) error { return t.store.Compact(ctx, rev) }
+
+// Delete implements Deleter.
+func (t *embedded) Delete(ctx context.Context, key []byte) (int64, error) {
+	res, err := t.store.DeleteRange(ctx, key, nil)
+	if err != nil || res.Deleted == 0 {
+		return 0, err
+	}
+	return res.Rev, nil
+}
+
+// Read implements Reader.
+func (t *embedded) Read(_ context.Context, key, end []byte, limit int64) (keys, bytes int64, err error) {
+	res, err := t.store.Range(key, end, mvcc.RangeOptions{Limit: limit})
+	for i := range res.KVs {
+		bytes += int64(len(res.KVs[i].Key) + len(res.KVs[i].Value))
+	}
+	return int64(len(res.KVs)), bytes, err
 }
 
 // Rev implements Target.

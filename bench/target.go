@@ -62,6 +62,40 @@ type Inspector interface {
 	StoreStats() mvcc.Stats
 }
 
+// The interfaces below are abilities that a Target or Stream may lack. What a
+// scenario needs is looked for, by type assertion, before anything is written.
+
+// Canceler is a Stream whose watches can be ended one by one.
+type Canceler interface {
+	// Cancel asks for the end of a watch. Its last response is Canceled; the
+	// call may return before it. An id that has no watch is an error.
+	Cancel(id int64) error
+}
+
+// Compactor is a Target that can be told to forget history. On a target that
+// others use too it must not be called without their leave.
+type Compactor interface {
+	// Compact forgets history below rev, for all clients. It returns when
+	// reads and watches from below rev are refused; what is forgotten may be
+	// deleted later.
+	Compact(ctx context.Context, rev int64) error
+}
+
+// Deleter is a Target whose keys can be deleted.
+type Deleter interface {
+	// Delete deletes one key and returns the revision of it, 0 if there was
+	// no such key and so no event. The key is the caller's again on return.
+	Delete(ctx context.Context, key []byte) (rev int64, err error)
+}
+
+// Reader is a Target that can be read.
+type Reader interface {
+	// Read reads the keys of a range, written as in a watch.Request, with
+	// their values as they are now; limit bounds the keys, 0 is no bound. It
+	// returns how many keys came and the bytes of them and their values.
+	Read(ctx context.Context, key, end []byte, limit int64) (keys, bytes int64, err error)
+}
+
 // TargetFacts describe what was measured; part of every result.
 type TargetFacts struct {
 	Kind            string `json:"kind"`

@@ -23,6 +23,7 @@ import (
 	"slices"
 
 	"go.etcd.io/etcd/api/v3/version"
+	"go.etcd.io/etcd/pkg/v3/traceutil"
 	"go.etcd.io/etcd/server/v3/lease"
 	"go.etcd.io/etcd/server/v3/storage/backend"
 	"go.etcd.io/etcd/server/v3/storage/mvcc"
@@ -99,6 +100,50 @@ func (t *target) Put(_ context.Context, key, value []byte) (int64, error) {
 
 // Rev implements bench.Target.
 func (t *target) Rev(context.Context) (int64, error) { return t.kv.Rev(), nil }
+
+// Delete implements bench.Deleter.
+func (t *target) Delete(_ context.Context, key []byte) (int64, error) {
+	deleted, rev := t.kv.DeleteRange(slices.Clone(key), nil)
+	if deleted == 0 {
+		return 0, nil
+	}
+	if t.kind.CommitEach {
+		t.kv.Commit()
+	}
+	return rev, nil
+}
+
+// Read implements bench.Reader.
+func (t *target) Read(ctx context.Context, key, end []byte, limit int64) (keys, bytes int64, err error) {
+	res, err := t.kv.Range(ctx, key, storeEnd(end), mvcc.RangeOptions{Limit: limit})
+	if err != nil {
+		return 0, 0, fmt.Errorf("etcdmvcc: read: %w", err)
+	}
+	for i := range res.KVs {
+		bytes += int64(len(res.KVs[i].Key) + len(res.KVs[i].Value))
+	}
+	return int64(len(res.KVs)), bytes, nil
+}
+
+// Compact implements bench.Compactor. As in etcd's server it does not wait
+// for the records to be deleted.
+func (t *target) Compact(_ context.Context, rev int64) error {
+	if _, err := t.kv.Compact(traceutil.TODO(), rev); err != nil {
+		return fmt.Errorf("etcdmvcc: compact: %w", err)
+	}
+	return nil
+}
+
+// storeEnd is an end as etcd's server writes it for its store.
+func storeEnd(end []byte) []byte {
+	switch {
+	case len(end) == 1 && end[0] == 0:
+		return []byte{} // no end
+	case len(end) == 0:
+		return nil // a single key
+	}
+	return end
+}
 
 // NewStream implements bench.Target.
 func (t *target) NewStream(string) (bench.Stream, error) {

@@ -99,3 +99,51 @@ func TestPutCopies(t *testing.T) {
 	_, err = stream.Recv(context.Background())
 	assert.Error(t, err)
 }
+
+// What scenarios need beyond puts and watches is there, as etcd's server has it.
+func TestAbilities(t *testing.T) {
+	target, err := etcdmvcc.Kind{}.Open(t.TempDir())
+	require.NoError(t, err)
+	defer func() { assert.NoError(t, target.Close()) }()
+	for _, key := range []string{"a", "b", "c"} {
+		_, err := target.Put(t.Context(), []byte(key), []byte("12"))
+		require.NoError(t, err)
+	}
+	keys, bytes, err := target.(bench.Reader).Read(t.Context(), []byte("a"), []byte{0}, 2)
+	require.NoError(t, err)
+	assert.Equal(t, []int64{2, 6}, []int64{keys, bytes})
+	keys, _, err = target.(bench.Reader).Read(t.Context(), []byte("b"), nil, 0)
+	require.NoError(t, err)
+	assert.Equal(t, int64(1), keys)
+
+	rev, err := target.(bench.Deleter).Delete(t.Context(), []byte("b"))
+	require.NoError(t, err)
+	assert.Equal(t, int64(5), rev)
+	rev, err = target.(bench.Deleter).Delete(t.Context(), []byte("b"))
+	require.NoError(t, err)
+	assert.Zero(t, rev, "nothing was there")
+
+	require.NoError(t, target.(bench.Compactor).Compact(t.Context(), 4))
+	stream, err := target.NewStream("s")
+	require.NoError(t, err)
+	for id, from := range []int64{0, 3, 0} {
+		_, err = stream.Watch(watch.Request{ID: int64(id), Key: []byte("a"), StartRevision: from})
+		require.NoError(t, err)
+	}
+	require.NoError(t, stream.(bench.Canceler).Cancel(2))
+	assert.Error(t, stream.(bench.Canceler).Cancel(2))
+	_, err = target.Put(t.Context(), []byte("a"), []byte("34"))
+	require.NoError(t, err)
+	got := map[int64][]watch.Response{}
+	for len(got[0]) < 2 || len(got[1]) < 2 {
+		responses, err := stream.Recv(t.Context())
+		require.NoError(t, err)
+		for _, r := range responses {
+			got[r.WatchID] = append(got[r.WatchID], r)
+		}
+	}
+	assert.Equal(t, int64(4), got[1][1].CompactRevision)
+	require.Len(t, got[2], 2, "created and cancelled, and no event after it")
+	assert.True(t, got[2][1].Canceled)
+	require.NoError(t, stream.Close())
+}

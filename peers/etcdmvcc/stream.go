@@ -22,14 +22,15 @@ type stream struct {
 	etcd   mvcc.WatchStream
 	ended  chan struct{}  // closed by Close
 	asking sync.WaitGroup // askers of progress
-	signal chan struct{}  // of capacity 1: created has something
+	signal chan struct{}  // of capacity 1: said has something
 
-	mu       sync.Mutex // guards what is below; held over no call of etcd's
-	created  []watch.Response
-	owed     int64 // revision at or above which progress was asked for; 0: none
+	mu       sync.Mutex       // guards what is below; held over no call of etcd's
+	said     []watch.Response // Created and Canceled, not received yet
+	owed     int64            // revision at or above which progress was asked for; 0: none
 	isClosed bool
 
 	// Of the receiving goroutine alone.
+	gone      map[int64]bool // watches whose Canceled was received
 	responses []watch.Response
 	events    []kv.Event
 	last      *mvccpb.Event // converted last, at the end of events
@@ -50,26 +51,38 @@ func (s *stream) Watch(r watch.Request) (int64, error) {
 	if r.NoDelete {
 		filters = append(filters, func(e *mvccpb.Event) bool { return e.Type == mvccpb.Event_DELETE })
 	}
-	key, end := r.Key, r.End
-	if len(end) == 1 && end[0] == 0 {
-		end = []byte{} // as etcd's server writes "no end" for its store
-	}
 	rev, start := s.store.Rev(), r.StartRevision
 	if start == 0 {
 		start = rev + 1
 	}
+	s.say(watch.Response{WatchID: r.ID, Created: true, Revision: rev})
+	id, err := s.etcd.Watch(context.Background(), mvcc.WatchID(r.ID), r.Key, storeEnd(r.End), start, filters...)
+	if err != nil {
+		return 0, fmt.Errorf("etcdmvcc: watch: %w", err)
+	}
+	return int64(id), nil
+}
+
+// Cancel implements bench.Canceler. Responses of the watch that etcd's channel
+// still holds are dropped once Canceled was received, as etcd's server keeps
+// them back. An id is not used again.
+func (s *stream) Cancel(id int64) error {
+	if err := s.etcd.Cancel(mvcc.WatchID(id)); err != nil {
+		return fmt.Errorf("etcdmvcc: cancel: %w", err)
+	}
+	s.say(watch.Response{WatchID: id, Canceled: true, Revision: s.store.Rev()})
+	return nil
+}
+
+// say queues a response that etcd's server makes and its store does not.
+func (s *stream) say(r watch.Response) {
 	s.mu.Lock()
-	s.created = append(s.created, watch.Response{WatchID: r.ID, Created: true, Revision: rev})
+	s.said = append(s.said, r)
 	s.mu.Unlock()
 	select {
 	case s.signal <- struct{}{}:
 	default:
 	}
-	id, err := s.etcd.Watch(context.Background(), mvcc.WatchID(r.ID), key, end, start, filters...)
-	if err != nil {
-		return 0, fmt.Errorf("etcdmvcc: watch: %w", err)
-	}
-	return int64(id), nil
 }
 
 // Recv implements bench.Stream: all that waits, up to the 128 responses that
@@ -88,10 +101,10 @@ func (s *stream) Recv(ctx context.Context) ([]watch.Response, error) {
 			return nil, errClosed
 		}
 		// Created of this one's watch may have been queued meanwhile.
-		s.takeCreated()
+		s.takeSaid()
 		s.take(&r)
 	case <-s.signal:
-		s.takeCreated()
+		s.takeSaid()
 	case <-s.ended:
 		return nil, errClosed
 	case <-ctx.Done():
@@ -103,7 +116,7 @@ func (s *stream) Recv(ctx context.Context) ([]watch.Response, error) {
 			if !ok {
 				return s.responses, nil
 			}
-			s.takeCreated()
+			s.takeSaid()
 			s.take(&r)
 		default:
 		}
@@ -111,18 +124,30 @@ func (s *stream) Recv(ctx context.Context) ([]watch.Response, error) {
 	return s.responses, nil
 }
 
-// takeCreated takes all of them: an event of any of these watches may be next.
-func (s *stream) takeCreated() {
+// takeSaid takes all of it: an event of a watch just created may be next.
+func (s *stream) takeSaid() {
 	s.mu.Lock()
-	s.responses = append(s.responses, s.created...)
-	s.created = nil
+	said := s.said
+	s.said = nil
 	s.mu.Unlock()
+	s.responses = append(s.responses, said...)
+	for i := range said {
+		if said[i].Canceled {
+			if s.gone == nil {
+				s.gone = map[int64]bool{}
+			}
+			s.gone[said[i].WatchID] = true
+		}
+	}
 }
 
 // take converts one response.
 func (s *stream) take(r *mvcc.WatchResponse) {
 	if r.WatchID == mvcc.WatchID(watch.NoWatch) {
 		s.answered(r.Revision)
+	}
+	if s.gone[int64(r.WatchID)] {
+		return
 	}
 	out := watch.Response{WatchID: int64(r.WatchID), Revision: r.Revision}
 	if r.CompactRevision != 0 {
