@@ -47,30 +47,8 @@ revisions, slow and interference 12 s each.
 Exit: 0 measured · 1 promise broken · 2 wrong use · 3 could not measure · 130 Ctrl-C
 `
 
-const helpWords = `notify latency: from when a put was due by the schedule to the moment the watcher's consumer has
-  its event.
-acknowledged to event: from the put's answer to the event; negative when the watcher knew first.
-delivered: the consumer has read the event's key, revision and value length; events/s counts that,
-  for each watch.
-watcher, stream, outbox: one range being watched; one consumer with many watchers; its bounded
-  queue.
-synced, unsynced, victim: has everything offered so far; is reading history; had a full outbox when
-  an event came for it, and keeps its place, not its events. Victim rate: victims a second, and
-  their share of all offers of an event to a watcher.
-catch-up: reading history for watchers that are behind, from memory, by index, or by one scan for
-  many. Sync throughput: events (or MB) a second delivered to them until all are synced.
-recovery: from a stalled consumer reading again until all its watchers are synced. Tax: what the
-  healthy pay, in latency, because others are slow.
-revision, compaction: one committed transaction's number; forgetting history below one. Behind:
-  revisions between the newest and the next this watcher needs.
-intended rate, open loop: puts are due by the clock, whether or not earlier ones were answered.
-  Late: how long after its due time the generator itself began a put; large means the client is the
-  bottleneck.
-durability: sync, on disk before the answer; relaxed, at most one interval can be lost.
-promise kept, broken, not checked: looked for and not violated; violated, with the record; not
-  looked for, and why.
-cut short: stopped before its end; the figures cover what was measured.
-`
+// helpWidth is how many columns a help text may take.
+const helpWidth = 100
 
 var helpTexts = map[string]func() string{
 	"watchbench": func() string { return helpRoot },
@@ -81,7 +59,7 @@ var helpTexts = map[string]func() string{
 		}
 		return fmt.Sprintf(helpRun, strings.Join(names, "|"), defaultBackend)
 	},
-	"words":     func() string { return helpWords },
+	"words":     func() string { return bench.WordsText(helpWidth) },
 	"metrics":   helpMetrics,
 	"scenarios": func() string { return "watchbench scenarios lists what each scenario models and how long it takes.\n" },
 	"env": func() string {
