@@ -150,24 +150,29 @@ func (r *Run) done(ratio float64) {
 func (r *Run) absent(name, reason string) { r.NotMeasured[name] = reason }
 
 // WriteJSON writes the result as one JSON document.
-func (res *Result) WriteJSON(w io.Writer) error {
+func (res *Result) WriteJSON(w io.Writer) error { return writeJSON(w, res) }
+
+// WriteFile writes the result beside path and renames it, so that the file is
+// whole or absent. What is no regular file, such as a pipe, is written to.
+func (res *Result) WriteFile(path string) error { return writeFile(path, res.WriteJSON) }
+
+func writeJSON(w io.Writer, document any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", " ")
 	enc.SetEscapeHTML(false)
-	if err := enc.Encode(res); err != nil {
+	if err := enc.Encode(document); err != nil {
 		return fmt.Errorf("bench: write result: %w", err)
 	}
 	return nil
 }
 
-// WriteFile writes the result beside path and renames it, so that the file is
-// whole or absent. What is no regular file, such as a pipe, is written to.
-func (res *Result) WriteFile(path string) (err error) {
+// writeFile writes a document as WriteFile does.
+func writeFile(path string, write func(io.Writer) error) (err error) {
 	if real, linkErr := filepath.EvalSymlinks(path); linkErr == nil {
 		path = real
 	}
 	if info, statErr := os.Stat(path); statErr == nil && !info.Mode().IsRegular() {
-		return res.writeTo(path)
+		return writeTo(path, write)
 	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
@@ -178,7 +183,7 @@ func (res *Result) WriteFile(path string) (err error) {
 			_ = os.Remove(f.Name())
 		}
 	}()
-	if err := errors.Join(res.WriteJSON(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
+	if err := errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	if err := os.Rename(f.Name(), path); err != nil {
@@ -187,12 +192,12 @@ func (res *Result) WriteFile(path string) (err error) {
 	return nil
 }
 
-func (res *Result) writeTo(path string) error {
+func writeTo(path string, write func(io.Writer) error) error {
 	f, err := os.OpenFile(path, os.O_WRONLY, 0)
 	if err != nil {
 		return fmt.Errorf("bench: write result: %w", err)
 	}
-	return errors.Join(res.WriteJSON(f), f.Close())
+	return errors.Join(write(f), f.Close())
 }
 
 // ReadResult reads what WriteJSON wrote.
