@@ -112,7 +112,7 @@ func (m *matcher) gap(want *entry) *Broken {
 		return broken("G5", "%s was left out, the watch continues at revision %d", what, m.first)
 	case fresh && want.rev == w.req.StartRevision && want.rev == compact:
 		return broken("C10", "%s was left out, it is at the compact revision and the start", what)
-	case want.rev < compact:
+	case want.rev < compact && !m.h.cfg.Shared:
 		return broken("V3", "%s was jumped over, history is compacted at %d", what, compact)
 	case fresh && w.counts.FromHistory > 0:
 		return broken("C9", "%s was left out, the start is revision %d", what, m.first)

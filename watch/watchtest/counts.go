@@ -21,6 +21,11 @@ type Counts struct {
 	Conflated          int64 // responses that said so
 	Compacted          int64 // watches that were told of compaction
 	Commits            int64 // revisions acknowledged by the writers
+
+	// Of Options.EtcdRules: how often a promise of class Ours, which nobody
+	// gave, was seen not to hold.
+	Unresumable int64 // N7: the revision of an event response was no resume point
+	Unheaded    int64 // C11: told of compaction without the current revision
 }
 
 // Add adds o to c.
@@ -48,6 +53,8 @@ func (c *Counts) Add(o Counts) {
 	c.Conflated += o.Conflated
 	c.Compacted += o.Compacted
 	c.Commits += o.Commits
+	c.Unresumable += o.Unresumable
+	c.Unheaded += o.Unheaded
 }
 
 // Outcome is what came of a promise.
@@ -65,6 +72,18 @@ type Verdict struct {
 	Rule
 	Outcome Outcome
 	Checked int64 // how often it could have broken
+}
+
+// NotKept is how often the promises of class Ours, by their numbers, were seen
+// not to hold by watches with Options.EtcdRules; only those that were.
+func (c Counts) NotKept() map[string]int64 {
+	seen := map[string]int64{}
+	for id, n := range map[string]int64{"N7": c.Unresumable, "C11": c.Unheaded} {
+		if n > 0 {
+			seen[id] = n
+		}
+	}
+	return seen
 }
 
 // Verdicts judges every rule by what was looked at and what broke.

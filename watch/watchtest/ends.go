@@ -32,6 +32,8 @@ func (w *Watch) compacted(r *watch.Response) *Broken {
 		return broken("C10", "refused at the compact revision %d itself", next)
 	case next > r.CompactRevision:
 		return broken("C11", "told of compaction at %d, which its next revision %d is not below", r.CompactRevision, next)
+	case w.opts.EtcdRules && r.Revision < r.CompactRevision:
+		w.counts.Unheaded++ // etcd sends 0
 	case r.Revision < w.created || r.Revision < r.CompactRevision:
 		return broken("C11", "told of compaction at %d with revision %d, Created was at %d", r.CompactRevision, r.Revision, w.created)
 	}

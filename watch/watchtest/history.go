@@ -25,6 +25,10 @@ type HistoryConfig struct {
 	// LengthOnly compares the length of values and not their bytes: what a
 	// benchmark calls delivered.
 	LengthOnly bool
+	// Shared: others write to the same store, to keys that nobody here
+	// watches, so that revisions between ours are theirs; and they may compact
+	// it at any time. Writers then use Begin.
+	Shared bool
 }
 
 // Change is one operation of a committed revision, as its writer knows it.
@@ -59,6 +63,7 @@ type History struct {
 	ranges  map[string]*spanLog
 	tree    interval.Tree[*spanLog]
 	commits int64
+	grace   grace // of a shared history
 }
 
 // keyState is a key as the newest revision in the log left it.
@@ -90,6 +95,9 @@ func NewHistory(cfg HistoryConfig) *History {
 	}
 	h.log.keep = int64(cfg.Window)
 	h.through.Store(cfg.After)
+	if cfg.Shared {
+		h.compacting.Store(math.MaxInt64)
+	}
 	return h
 }
 
@@ -121,6 +129,9 @@ func (h *History) Commit(rev int64, changes ...Change) error {
 	defer h.mu.Unlock()
 	through := h.through.Load()
 	if _, twice := h.early[rev]; twice || rev <= through {
+		if h.cfg.Shared && !twice {
+			return broken("R1", "revision %d was acknowledged twice, or to a write that began after revision %d was acknowledged", rev, through)
+		}
 		return broken("R1", "revision %d was acknowledged twice", rev)
 	}
 	h.commits++
@@ -149,18 +160,26 @@ func (h *History) followLocked(rev int64) error {
 	h.through.Store(rev)
 	for {
 		rev++
-		wait, ok := h.early[rev]
-		if !ok {
+		if _, ok := h.early[rev]; !ok {
 			return nil
 		}
-		delete(h.early, rev)
-		for _, c := range wait {
-			if err := h.applyLocked(h.keyLocked(c.key), rev, c.typ, c.value); err != nil {
-				return err
-			}
+		if err := h.takeEarlyLocked(rev); err != nil {
+			return err
 		}
-		h.through.Store(rev)
 	}
+}
+
+// takeEarlyLocked applies a revision that waited, and moves through to it.
+func (h *History) takeEarlyLocked(rev int64) error {
+	wait := h.early[rev]
+	delete(h.early, rev)
+	for _, c := range wait {
+		if err := h.applyLocked(h.keyLocked(c.key), rev, c.typ, c.value); err != nil {
+			return err
+		}
+	}
+	h.through.Store(rev)
+	return nil
 }
 
 // Put is Commit of one put.

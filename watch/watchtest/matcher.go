@@ -239,6 +239,9 @@ func (m *matcher) finish(upTo int64, open bool) *Broken {
 	if b := m.drain(); b != nil || m.w.suspect != nil || m.blind {
 		return b
 	}
+	if m.h.uncertain() {
+		upTo = min(upTo, m.h.Through()) // what came above may be of the write without an answer
+	}
 	for i := range m.pending {
 		if it := &m.pending[i]; it.kind == isEvent {
 			if it.rev <= upTo {

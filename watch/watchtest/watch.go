@@ -47,6 +47,7 @@ type Watch struct {
 	first    int64 // no event below it may come; set with created
 	last     int64 // revision of the newest event
 	resume   int64 // newest resume point told by an event response
+	claimed  int64 // as resume, under EtcdRules: a claim that may be false
 	progress int64 // newest progress notification
 	caughtUp int64 // events at or below it are over; 0: not told yet
 
@@ -251,7 +252,11 @@ func (w *Watch) events(r *watch.Response) *Broken {
 		}
 	}
 	w.last = at
-	if r.Canceled || r.Created || w.opts.EtcdRules {
+	if r.Canceled || r.Created {
+		return nil
+	}
+	if w.opts.EtcdRules {
+		w.claims(r, evs[0].KV.ModRevision)
 		return nil
 	}
 	if r.Revision < at {
@@ -265,6 +270,18 @@ func (w *Watch) events(r *watch.Response) *Broken {
 		return w.matcher.mark(markResponse, r.Revision, r.Conflated)
 	}
 	return nil
+}
+
+// claims counts, where nobody promised it, the responses whose revision was no
+// resume point: one below its own events, or below which more came.
+func (w *Watch) claims(r *watch.Response, first int64) {
+	if first <= w.claimed {
+		w.counts.Unresumable++
+	}
+	if r.Revision < w.last {
+		w.counts.Unresumable++
+	}
+	w.claimed = r.Revision
 }
 
 // form checks what an event shows by itself.
