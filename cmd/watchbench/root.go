@@ -124,6 +124,9 @@ func noArguments(cmd *cobra.Command, given []string) error {
 func newHelp(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use: "help",
+		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+			return slices.Sorted(slices.Values(helpTopics())), cobra.ShellCompDirectiveNoFileComp
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			topic := "watchbench"
 			if len(args) > 0 {

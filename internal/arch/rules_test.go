@@ -77,6 +77,7 @@ var rules = []rule{
 	{pkg: "internal/slab"},
 	{pkg: "internal/invariant"},
 	{pkg: "internal/arch"},
+	{pkg: "internal/examples"},
 	{pkg: "internal/model", ours: []string{"mvcc", "watch"}, isTest: true},
 	// Packages of tests alone: whatever the core has, on every engine.
 	{pkg: "internal/faults", ours: []string{"backend", "backend/*", "mvcc", "watch", "watch/watchtest", "internal/model"}, isTest: true},

@@ -1,0 +1,96 @@
+package examples
+
+import (
+	"regexp"
+	"strings"
+)
+
+// Rule says how the commands are run that it matches. The first that matches
+// counts.
+type Rule struct {
+	Match   string   // regular expression, over the command as it stands
+	Append  string   // flags that make it small: the last one given wins
+	Replace []string // old and new by turns: placeholders, what cannot be had
+	Instead string   // a smaller command, where flags do not make it small enough
+	Before  string   // a command that makes what the example takes for granted
+	Exit    []int    // codes that are right; none is 0
+
+	// Where is the test that runs it: nowhere, with the reason in Why, or with
+	// the built program, in the module peers, or there beside a real etcd.
+	Where Where
+	Why   string // of Nowhere, Exit and Instead
+	// Whole: a full run leaves the command as it stands.
+	Whole bool
+}
+
+// Where is the place in which a command can be run.
+type Where int
+
+// The places.
+const (
+	Here    Where = iota // by the test of this package
+	Peers                // in the module peers
+	Etcd                 // in the module peers, with an etcd server
+	Mention              // nowhere: a command named in a sentence; its help must exist
+	Steps                // nowhere: steps of .ci/run, which must exist
+	Nowhere              // nowhere, as Why says
+)
+
+var endpoint = regexp.MustCompile(`etcds?://[\w.:,-]+`)
+
+// RuleFor returns the rule of a command, and false if there is none. A command
+// that names an endpoint, or works in the folder peers, belongs to its test.
+func RuleFor(e Example) (Rule, bool) {
+	if e.Inline && named.MatchString(e.Text) {
+		return Rule{Match: named.String(), Where: Mention}, true
+	}
+	for _, r := range rules {
+		if !regexp.MustCompile(r.Match).MatchString(e.Text) {
+			continue
+		}
+		if r.Where == Here && strings.HasPrefix(e.Text, "cd peers") {
+			r.Where = Peers
+		}
+		if r.Where == Here && endpoint.MatchString(e.Text) {
+			r.Where = Etcd
+		}
+		return r, true
+	}
+	return Rule{}, false
+}
+
+// named is a command without arguments: "watchbench compare does this".
+var named = regexp.MustCompile(`^watchbench (compare|diff|max|report|verify|run|top|completion)$`)
+
+// Sizes for a test. What a scenario has no use for may not be given.
+const (
+	smallTimed  = "-w 40 --streams 4 -d 600ms --warmup 100ms --count 1"
+	smallFilled = "-w 40 --streams 4 --history 300 --count 1"
+	smallAll    = smallTimed + " --history 300"
+)
+
+var rules = []Rule{
+	{Match: `^\.ci/run`, Where: Steps, Why: "it runs this test, among others"},
+	{Match: `^(cd peers && )?go (build|vet|test) \./\.\.\.`, Where: Nowhere, Why: "steps of .ci/run do this"},
+	{Match: `^go run \./examples/embed-\w+`, Whole: true},
+	{Match: `^go test \./watch .*-bench Idle`, Instead: "go test ./watch -list BenchmarkIdleWatchers | grep ^Benchmark", Why: "millions of watches", Whole: true},
+	{Match: `^go test \./mvcc .*-bench 'Open/pebble`, Instead: "go test ./mvcc -list BenchmarkOpen | grep ^Benchmark", Why: "a million revisions", Whole: true},
+	{Match: `^go test \./\w+ `, Append: "-benchtime 1x -count 1 -timeout 5m", Whole: true},
+
+	// What compares with etcd's own store, in the module peers.
+	{Match: `go run \. contract( --quick)?( --out \S+)?$`, Append: "-h", Exit: []int{0, 2}, Where: Peers,
+		Why: "from 9 minutes to an hour; its tests run rows"},
+	{Match: `go run \. contract .*--row`, Append: "-h", Exit: []int{0, 2}, Where: Peers, Why: "minutes; its tests run rows"},
+	{Match: `go run \. compare`, Append: "-w 20 --history 2k --pairs 1", Where: Peers},
+	{Match: `go run \. (matrix|curves)`, Append: "-h", Exit: []int{0, 2}, Where: Peers, Why: "from 10 minutes to half an hour"},
+	{Match: `go run \./cmd/etcdfixture -out`, Where: Peers, Whole: true},
+	{Match: `go run \./cmd/etcdfixture -revisions`, Append: "-revisions 500", Replace: []string{"/tmp/large.db", "large.db"}, Where: Peers, Whole: true},
+
+	{Match: `watchbench (help|scenarios|env|version)( \w+)*$`, Whole: true},
+
+	{Match: `watchbench run .*--etcd-file snap\.db`, Append: "-w 20", Before: `cp "$REPO/mvcc/testdata/etcd/snapshot.db" snap.db`, Whole: true},
+	{Match: `watchbench run .*-s catchup( |$)`, Append: smallFilled, Replace: []string{"ENGINE", "badger"}},
+	{Match: `watchbench run .*-s interference`, Append: smallAll, Replace: []string{"ENGINE", "mem"}},
+	{Match: `watchbench run .*-s (notify|slow)( |$)`, Append: smallTimed, Replace: []string{"ENGINE", "bolt"}},
+	{Match: `watchbench run$`, Append: smallAll, Whole: true},
+}
