@@ -47,6 +47,7 @@ var rules = []rule{
 			"go.etcd.io/etcd/api/v3/mvccpb", "google.golang.org/protobuf/proto",
 		},
 	},
+	{pkg: "bench/stat", ours: []string{"bench"}, libs: []string{"golang.org/x/perf/benchmath", "github.com/aclements/go-moremath/stats"}},
 	{
 		pkg:  "bench/*",
 		ours: []string{"bench", "bench/*"},
