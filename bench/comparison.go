@@ -1,11 +1,6 @@
 package bench
 
-import (
-	"bytes"
-	"encoding/json"
-	"fmt"
-	"io"
-)
+import "io"
 
 // ComparisonSchema names the form of a Comparison as JSON.
 const ComparisonSchema = "watchbench.comparison/1"
@@ -38,38 +33,3 @@ func (c *Comparison) WriteJSON(w io.Writer) error { return writeJSON(w, c) }
 
 // WriteFile writes the comparison as Result.WriteFile does.
 func (c *Comparison) WriteFile(path string) error { return writeFile(path, c.WriteJSON) }
-
-// ReadResults reads what Result.WriteJSON or Comparison.WriteJSON wrote: one
-// result, or those of the comparison.
-func ReadResults(r io.Reader) ([]*Result, error) {
-	document, err := io.ReadAll(r)
-	if err != nil {
-		return nil, fmt.Errorf("bench: read result: %w", err)
-	}
-	var form struct {
-		Schema  string            `json:"schema"`
-		Results []json.RawMessage `json:"results"`
-	}
-	if err := json.Unmarshal(document, &form); err != nil {
-		return nil, fmt.Errorf("bench: read result: %w", err)
-	}
-	if form.Schema != ComparisonSchema {
-		res, err := ReadResult(bytes.NewReader(document))
-		if err != nil {
-			return nil, err
-		}
-		return []*Result{res}, nil
-	}
-	var results []*Result
-	for i, part := range form.Results {
-		res, err := ReadResult(bytes.NewReader(part))
-		if err != nil {
-			return nil, fmt.Errorf("target %d of a comparison: %w", i+1, err)
-		}
-		results = append(results, res)
-	}
-	if len(results) == 0 {
-		return nil, fmt.Errorf("bench: read result: a comparison without results")
-	}
-	return results, nil
-}

@@ -39,8 +39,8 @@ func TestReadResults(t *testing.T) {
 	assert.Equal(t, []*bench.Result{one}, back)
 
 	for name, c := range map[string]struct{ document, want string }{
-		"no JSON":      {"BenchmarkNotify 1", "read result"},
-		"list":         {"[]", "read result"},
+		"no JSON":      {"BenchmarkNotify 1", "not JSON"},
+		"list":         {"[]", "not JSON"},
 		"newer":        {`{"schema": "watchbench.comparison/2", "results": []}`, "watchbench.comparison/2"},
 		"none":         {`{"schema": "watchbench.comparison/1", "results": []}`, "without results"},
 		"newer inside": {`{"schema": "watchbench.comparison/1", "results": [{"schema": "watchbench.result/9"}]}`, "target 1 of a comparison"},

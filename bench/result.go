@@ -1,12 +1,7 @@
 package bench
 
 import (
-	"encoding/json"
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
+	"math"
 	"time"
 )
 
@@ -137,7 +132,15 @@ func (r *Run) metric(name string) (v float64, ok bool) {
 	return v, ok
 }
 
-func (r *Run) set(name string, v float64) { r.Metrics[name] = v }
+// set adds a figure. One that cannot be, such as a rate over no time at all,
+// was not measured.
+func (r *Run) set(name string, v float64) {
+	if math.IsNaN(v) || math.IsInf(v, 0) {
+		r.absent(name, "there was nothing to divide by")
+		return
+	}
+	r.Metrics[name] = v
+}
 
 // done notes the part of what was planned that was done, unless the scenario
 // knows better.
@@ -148,69 +151,6 @@ func (r *Run) done(ratio float64) {
 }
 
 func (r *Run) absent(name, reason string) { r.NotMeasured[name] = reason }
-
-// WriteJSON writes the result as one JSON document.
-func (res *Result) WriteJSON(w io.Writer) error { return writeJSON(w, res) }
-
-// WriteFile writes the result beside path and renames it, so that the file is
-// whole or absent. What is no regular file, such as a pipe, is written to.
-func (res *Result) WriteFile(path string) error { return writeFile(path, res.WriteJSON) }
-
-func writeJSON(w io.Writer, document any) error {
-	enc := json.NewEncoder(w)
-	enc.SetIndent("", " ")
-	enc.SetEscapeHTML(false)
-	if err := enc.Encode(document); err != nil {
-		return fmt.Errorf("bench: write result: %w", err)
-	}
-	return nil
-}
-
-// writeFile writes a document as WriteFile does.
-func writeFile(path string, write func(io.Writer) error) (err error) {
-	if real, linkErr := filepath.EvalSymlinks(path); linkErr == nil {
-		path = real
-	}
-	if info, statErr := os.Stat(path); statErr == nil && !info.Mode().IsRegular() {
-		return writeTo(path, write)
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return fmt.Errorf("bench: write result: %w", err)
-	}
-	defer func() {
-		if err != nil {
-			_ = os.Remove(f.Name())
-		}
-	}()
-	if err := errors.Join(write(f), f.Chmod(0o644), f.Sync(), f.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(f.Name(), path); err != nil {
-		return fmt.Errorf("bench: write result: %w", err)
-	}
-	return nil
-}
-
-func writeTo(path string, write func(io.Writer) error) error {
-	f, err := os.OpenFile(path, os.O_WRONLY, 0)
-	if err != nil {
-		return fmt.Errorf("bench: write result: %w", err)
-	}
-	return errors.Join(write(f), f.Close())
-}
-
-// ReadResult reads what WriteJSON wrote.
-func ReadResult(r io.Reader) (*Result, error) {
-	var res Result
-	if err := json.NewDecoder(r).Decode(&res); err != nil {
-		return nil, fmt.Errorf("bench: read result: %w", err)
-	}
-	if res.Schema != Schema {
-		return nil, fmt.Errorf("bench: read result: schema %q, this program reads %q", res.Schema, Schema)
-	}
-	return &res, nil
-}
 
 // strip removes every figure of a run whose promises did not hold.
 func (r *Run) strip() {

@@ -18,7 +18,7 @@ func Duration(d time.Duration) string {
 		return "0"
 	}
 	if d < 0 {
-		return "-" + Duration(-d)
+		return "-" + Duration(-max(d, -math.MaxInt64))
 	}
 	units := []struct {
 		size float64
@@ -55,7 +55,7 @@ func Short(d time.Duration) string {
 // million, with three digits and a prefix from there on.
 func Count(n int64) string {
 	if n < 0 {
-		return "-" + Count(-n)
+		return "-" + Count(-max(n, -math.MaxInt64))
 	}
 	if n >= 1e6 {
 		return prefixed(float64(n))
@@ -95,7 +95,7 @@ func Plain(v float64) string {
 // Bytes writes an amount of memory or disk in B, KiB, MiB or GiB.
 func Bytes(n int64) string {
 	if n < 0 {
-		return "-" + Bytes(-n)
+		return "-" + Bytes(-max(n, -math.MaxInt64))
 	}
 	if n < 1024 {
 		return fmt.Sprintf("%d B", n)

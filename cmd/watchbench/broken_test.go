@@ -103,6 +103,7 @@ func TestBrokenPromiseReplacesFigures(t *testing.T) {
 			require.NotNil(t, res.Broken)
 			assert.Contains(t, c.rules, res.Broken.Rule, res.Broken.Detail)
 
+			res.Command = []string{"watchbench", "run", "-b", "mem"}
 			var out, stderr bytes.Buffer
 			json := filepath.Join(t.TempDir(), "out.json")
 			r := &runCommand{

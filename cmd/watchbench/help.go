@@ -13,8 +13,9 @@ const helpRoot = `watchbench measures how fast, and how faithfully, a store tell
   watchbench run -b bolt -s catchup -w 1000          one engine, one scenario
   watchbench run --etcd-file snap.db                 a real etcd's history, replayed
 Commands
-  run       measure one engine                     scenarios   what each scenario models
-  env       machine, disk, versions; no load       completion, version
+  run       measure one engine                     report      results shown again
+  scenarios what each scenario models              env         machine, disk, versions; no load
+  completion, version
 Read on: watchbench help run · help metrics (names in --json) · help words
 `
 
@@ -37,7 +38,7 @@ How much
 Where
       --dir DIR         data; kept       temporary, removed
       --json FILE|-     result           -q, --quiet  no progress    -v  rules, settings one by one
-      --plan            only print what would be done
+      --plan            only print what would be done      --no-keep  do not remember the result
       --color auto|always|never
 (1) 1000 in catchup and interference   (2) on a shared prefix no more than gives 1M events/s
 (3) 30s for slow and interference; catchup takes until all are synced
@@ -45,6 +46,16 @@ Counts take 5k and 1M, sizes 4KiB and 1MiB (KB and MB are decimal), times 500ms,
 Short form (no -s, no -d): notify in three shapes, 4 s each after 1 s warm-up, catchup over 20,000
 revisions, slow and interference 12 s each.
 Exit: 0 measured · 1 promise broken · 2 wrong use · 3 could not measure · 130 Ctrl-C
+`
+
+const helpReport = `Show results again. Without a file: the newest of the last ten that run kept.
+  watchbench report
+  watchbench report main.json pr.json
+Views                                                                       default
+  (none)                what run printed: tables, 80 columns
+      --color auto|always|never   -v  rules, settings one by one
+FILE is a result of --json; - is standard input.
+Exit: 0 shown · 2 wrong use, or a file that is no result · 3 could not be written
 `
 
 // helpWidth is how many columns a help text may take.
@@ -59,6 +70,7 @@ var helpTexts = map[string]func() string{
 		}
 		return fmt.Sprintf(helpRun, strings.Join(names, "|"), defaultBackend)
 	},
+	"report":    func() string { return helpReport },
 	"words":     func() string { return bench.WordsText(helpWidth) },
 	"metrics":   helpMetrics,
 	"scenarios": func() string { return "watchbench scenarios lists what each scenario models and how long it takes.\n" },

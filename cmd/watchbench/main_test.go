@@ -35,6 +35,7 @@ func TestScript(t *testing.T) {
 		Setup: func(env *testscript.Env) error {
 			tmp := filepath.Join(env.WorkDir, "tmp")
 			env.Setenv("TMPDIR", tmp)
+			env.Setenv("XDG_CACHE_HOME", filepath.Join(env.WorkDir, "cache"))
 			env.Setenv("LANG", "C.UTF-8")
 			env.Setenv("ETCD", etcd)
 			return os.MkdirAll(tmp, 0o755)
@@ -45,6 +46,7 @@ func TestScript(t *testing.T) {
 			"width":     width,
 			"oneline":   oneLine,
 			"empty":     emptyDir,
+			"kept":      keptCount,
 			"boltfile":  boltFile,
 			"hold":      hold,
 		},
@@ -82,7 +84,7 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	}
 	cmd := exec.Command(program, args[2:]...)
 	cmd.Dir = ts.MkAbs(".")
-	cmd.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"), "LANG=C.UTF-8", "PATH="+ts.Getenv("PATH"))
+	cmd.Env = append(os.Environ(), "TMPDIR="+ts.Getenv("TMPDIR"), "XDG_CACHE_HOME="+ts.Getenv("XDG_CACHE_HOME"), "LANG=C.UTF-8", "PATH="+ts.Getenv("PATH"))
 	out, err := os.Create(ts.MkAbs("out"))
 	ts.Check(err)
 	defer out.Close()
@@ -136,6 +138,21 @@ func emptyDir(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	if len(entries) > 0 {
 		ts.Fatalf("%s holds %s", args[0], entries[0].Name())
+	}
+}
+
+// kept N: that many results are kept, in the form of their names, and nothing
+// else is beside them.
+func keptCount(ts *testscript.TestScript, _ bool, args []string) {
+	entries, err := os.ReadDir(filepath.Join(ts.Getenv("XDG_CACHE_HOME"), "watchbench"))
+	ts.Check(err)
+	for _, entry := range entries {
+		if !keptName.MatchString(entry.Name()) {
+			ts.Fatalf("%s is no name of a kept result", entry.Name())
+		}
+	}
+	if got := strconv.Itoa(len(entries)); got != args[0] {
+		ts.Fatalf("%s results are kept, want %s", got, args[0])
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 type outputFlags struct {
 	dir, json, color         string
 	quiet, verbose, planOnly bool
+	noKeep                   bool
 	set                      *pflag.FlagSet
 }
 
@@ -24,14 +25,13 @@ func (f *outputFlags) define(set *pflag.FlagSet) {
 	set.BoolVarP(&f.quiet, "quiet", "q", false, "")
 	set.BoolVarP(&f.verbose, "verbose", "v", false, "")
 	set.BoolVar(&f.planOnly, "plan", false, "")
+	set.BoolVar(&f.noKeep, "no-keep", false, "")
 }
 
 // check refuses what could only fail after the measurement.
 func (f *outputFlags) check() error {
-	switch f.color {
-	case "auto", "always", "never":
-	default:
-		return misused("--color %q: unknown; one of auto, always, never", f.color)
+	if err := checkColor(f.color); err != nil {
+		return err
 	}
 	if f.json == "" && f.set.Changed("json") {
 		return misused("--json \"\": a file is missing; write --json result.json, or - for stdout")
@@ -48,6 +48,14 @@ func (f *outputFlags) check() error {
 		}
 	}
 	return nil
+}
+
+func checkColor(color string) error {
+	switch color {
+	case "auto", "always", "never":
+		return nil
+	}
+	return misused("--color %q: unknown; one of auto, always, never", color)
 }
 
 // writeJSON writes a result where --json says.

@@ -52,7 +52,7 @@ func newRoot(t *terminal, args []string) *cobra.Command {
 	root.SetFlagErrorFunc(flagMistake)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(t.out, helpOf(cmd.Name())) })
 	root.SetHelpCommand(newHelp(t))
-	root.AddCommand(newRun(t, args), newScenarios(t), newEnv(t), newVersion(t))
+	root.AddCommand(newRun(t, args), newReport(t), newScenarios(t), newEnv(t), newVersion(t))
 	root.InitDefaultCompletionCmd(args[1:]...)
 	for _, cmd := range root.Commands() {
 		if cmd.Name() == "completion" {

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -101,13 +100,16 @@ func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
 	if measureErr == nil || len(res.Runs) > 0 {
 		err := bench.Report(tables, res, bench.ReportOptions{
 			Color: r.term.colors(r.output.color, tty), Blank: tty, Verbose: r.output.verbose,
-			Again: r.again(res), Next: r.next(res),
+			Again: again(res), Next: r.next(res),
 		})
 		if err != nil {
 			return unmeasured("the result cannot be written: %v", err)
 		}
 	}
 	err := r.output.writeJSON(r.term, res)
+	if len(res.Runs) > 0 {
+		r.keep(res.Started, aboutResult(res), res)
+	}
 	switch {
 	case res.Broken != nil:
 		if err != nil {
@@ -124,23 +126,6 @@ func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
 		return &exitError{code: exitInterrupted}
 	}
 	return nil
-}
-
-// again is the command that shows the same once more.
-func (r *runCommand) again(res *bench.Result) string {
-	words := []string{"watchbench", "run"}
-	seeded := false
-	for _, arg := range r.args[1:] {
-		if arg == "run" && !seeded && len(words) == 2 {
-			continue
-		}
-		seeded = seeded || strings.HasPrefix(arg, "--seed")
-		words = append(words, arg)
-	}
-	if !seeded {
-		words = append(words, "--seed", fmt.Sprint(res.Plan.Seed))
-	}
-	return strings.Join(words, " ")
 }
 
 // next is what to try after the short form.
