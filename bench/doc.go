@@ -44,6 +44,7 @@
 //	writer     Scenario.Writers  wakes when a put is due    ends with the load
 //	sampler    one               wakes ten times a second   ends with the measurement
 //	replay     one a stream of interference's second half   ends with it
+//	curve      one               wakes at most 1000 a second  ends with the catching up
 //
 // # Locks
 //

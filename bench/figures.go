@@ -195,6 +195,9 @@ func (m *catchUpRun) figures(s *session, run *Run) {
 		events += s.rec.total(func(l *lane) int64 { return l.events[classHealthy][phase] })
 		bytes += s.rec.total(func(l *lane) int64 { return l.eventBytes[classHealthy][phase] })
 	}
+	if s.curve != nil { // its last look may have come before a consumer's last count
+		s.curve.Events[len(s.curve.Events)-1] = events
+	}
 	run.set("catchup.synced_ns", float64(m.took))
 	run.set("catchup.events", float64(events))
 	run.set("catchup.events_per_s", float64(events)/m.took.Seconds())

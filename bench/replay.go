@@ -132,10 +132,11 @@ func (m *catchUpRun) sampled(s *session, start int64) error {
 // catchUp begins the watches of a replaying scenario and waits until all are
 // synced.
 func (m *catchUpRun) catchUp(s *session, start int64) error {
+	caughtUp := newLatch(s.sc.Watchers)
+	defer s.traceCatchUp(s.sc.Watchers, caughtUp)()
 	s.rec.phases.begin(1, s.clock.now())
 	at := time.Now()
 	defer func() { m.took = time.Since(at) }()
-	caughtUp := newLatch(s.sc.Watchers)
 	history := func(i int) int64 { return s.historyOf(s.replayShape(), i) }
 	if s.perKey == nil {
 		history = nil // a recording

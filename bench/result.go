@@ -80,6 +80,8 @@ type Run struct {
 	NotMeasured map[string]string    `json:"not_measured,omitempty"`
 	Histograms  map[string]Histogram `json:"histograms,omitempty"`
 	Series      *Series              `json:"series,omitempty"`
+	// CatchUp is how catching up went, in scenarios that measure it.
+	CatchUp *Curve `json:"catchup_curve,omitempty"`
 }
 
 // Promise is the verdict on one rule.
@@ -154,5 +156,5 @@ func (r *Run) absent(name, reason string) { r.NotMeasured[name] = reason }
 
 // strip removes every figure of a run whose promises did not hold.
 func (r *Run) strip() {
-	r.Metrics, r.NotMeasured, r.Histograms, r.Series = nil, nil, nil, nil
+	r.Metrics, r.NotMeasured, r.Histograms, r.Series, r.CatchUp = nil, nil, nil, nil, nil
 }

@@ -184,6 +184,7 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 		if len(s.series.EventsPerS) > 0 { // it took at least a second
 			run.Series = s.series
 		}
+		run.CatchUp = s.curve
 	}
 	if givenUp = s.givenUp.Load(); s.target != nil && !givenUp {
 		err = errors.Join(err, s.target.Close())

@@ -205,3 +205,24 @@ func TestPartsAndIdleWatchers(t *testing.T) {
 	assert.Greater(t, got, 0.0)
 	assert.Less(t, got, 100.0, "a tenth of 300, or thereabouts")
 }
+
+// Catching up leaves a curve that begins at nothing and ends with everything.
+func TestCatchUpCurve(t *testing.T) {
+	res, err := bench.Measure(t.Context(), small(t, bench.CatchUp), bench.Options{Kind: &fakeKind{}, Dir: t.TempDir()})
+	require.NoError(t, err)
+	for _, run := range res.Runs {
+		require.NotNil(t, run.CatchUp, run.Scenario)
+		at, events, synced := run.CatchUp.At, run.CatchUp.Events, run.CatchUp.Synced
+		last := len(at) - 1
+		require.GreaterOrEqual(t, last, 1)
+		assert.LessOrEqual(t, last, 200)
+		assert.Len(t, events, len(at))
+		assert.Len(t, synced, len(at))
+		assert.True(t, slices.IsSorted(at))
+		assert.True(t, slices.IsSorted(events))
+		assert.True(t, slices.IsSorted(synced))
+		assert.Equal(t, []int64{0, 0, 0}, []int64{int64(at[0]), events[0], int64(synced[0])})
+		assert.Equal(t, 20, synced[last])
+		assert.Equal(t, run.Metrics["catchup.events"], float64(events[last]))
+	}
+}

@@ -70,6 +70,7 @@ type session struct {
 	planned      int64   // events that the measured part would deliver, if known
 	inside       insideStats
 	series       *Series
+	curve        *Curve // of catching up, if that was traced
 
 	consumers []*consumer
 }
