@@ -60,7 +60,7 @@ func Doubts(sc Scenario, run Run) (doubts []Doubt) {
 	if late > lateShare*notify && notify > 0 {
 		doubts = append(doubts, Doubt{"late", late, fmt.Sprintf("the client was the bottleneck: generator late by %s (p99), figures are a floor for the target", figure.Duration(time.Duration(late)))})
 	}
-	for _, part := range []string{"", "quiet."} {
+	for _, part := range ratedParts(sc) {
 		rate, ok := run.metric(part + "put.rate_per_s")
 		if ok && sc.RatePerS > 0 && rate < reached*sc.RatePerS {
 			text := fmt.Sprintf("%s of %s intended puts/s were achieved", figure.Rate(rate), figure.Rate(sc.RatePerS))
@@ -77,6 +77,15 @@ func Doubts(sc Scenario, run Run) (doubts []Doubt) {
 		}
 	}
 	return doubts
+}
+
+// ratedParts are the parts of a scenario in which the intended rate should be
+// reached: those that are long enough to tell.
+func ratedParts(sc Scenario) []string {
+	if sc.Name == Storm {
+		return []string{"before.", "after."}
+	}
+	return []string{"", "quiet."}
 }
 
 // growth compares the mean of a series' second half with that of its first,

@@ -17,7 +17,7 @@ type load struct {
 	session *session
 	pacer   Pacer
 	start   int64 // of the session's clock
-	until   int64
+	until   atomic.Int64
 	puts    int64          // how many, if the load ends by their number; else 0
 	next    atomic.Int64   // number of the next put
 	waiting []atomic.Int64 // by writer: when the put was due whose answer it waits for; 0: none
@@ -36,14 +36,22 @@ const (
 // free takes the next put and waits for its time, so a slow put holds up no
 // other while there are writers left.
 func (s *session) startLoad(ctx context.Context, start, until int64) *load {
-	l := &load{session: s, start: start, until: until, pacer: Pacer{PerS: s.sc.RatePerS}, stop: func() {}}
+	l := &load{session: s, start: start, pacer: Pacer{PerS: s.sc.RatePerS}, stop: func() {}}
+	l.until.Store(until)
 	l.begin(ctx)
 	return l
 }
 
+// untilTold is the end of a load that nobody knows when it begins.
+const untilTold = math.MaxInt64
+
+// endAt sets the moment from which on nothing is put.
+func (l *load) endAt(until int64) { l.until.Store(until) }
+
 // startPuts puts n times at full speed; first is the number of the first put.
 func (s *session) startPuts(ctx context.Context, first, n int64) *load {
-	l := &load{session: s, until: math.MaxInt64, puts: first + n, stop: func() {}}
+	l := &load{session: s, puts: first + n, stop: func() {}}
+	l.until.Store(untilTold)
 	l.next.Store(first)
 	l.begin(ctx)
 	return l
@@ -147,12 +155,12 @@ func (l *load) write(ctx context.Context, writer int) error {
 func (l *load) await(ctx context.Context, timer *time.Timer, n int64) (due, late int64, ok bool) {
 	now := l.session.clock.now()
 	if l.session.sc.FullSpeed {
-		return now, lateUnknown, now < l.until && ctx.Err() == nil
+		return now, lateUnknown, now < l.until.Load() && ctx.Err() == nil
 	}
 	due = l.start + int64(l.pacer.Due(n))
 	// What is due and was not begun in time is not put at all: a target far
 	// below the rate would keep the run going for long.
-	if due >= l.until || now >= l.until || ctx.Err() != nil {
+	if until := l.until.Load(); due >= until || now >= until || ctx.Err() != nil {
 		return 0, 0, false
 	}
 	if now >= due {
@@ -161,7 +169,7 @@ func (l *load) await(ctx context.Context, timer *time.Timer, n int64) (due, late
 	timer.Reset(time.Duration(due - now))
 	select {
 	case <-timer.C:
-		return due, max(0, l.session.clock.now()-due), true
+		return due, max(0, l.session.clock.now()-due), due < l.until.Load()
 	case <-ctx.Done():
 		return 0, 0, false
 	}

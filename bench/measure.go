@@ -33,6 +33,8 @@ func newMeasurement(sc Scenario, recording *Recording) measurement {
 		return &slowRun{}
 	case Interference:
 		return &interferenceRun{}
+	case Storm:
+		return &stormRun{}
 	case FanOut:
 		return &fanOutRun{}
 	case Register:
@@ -152,7 +154,7 @@ type slowRun struct {
 
 func (*slowRun) looked() watchtest.Counts { return watchtest.Counts{} }
 
-// Phases of slowRun and interferenceRun.
+// Phases of slowRun, interferenceRun, stormRun and compactionRun.
 const (
 	phaseBefore = 1
 	phaseDuring = 2
@@ -233,13 +235,7 @@ func (m *interferenceRun) measure(s *session) error {
 		return err
 	}
 	runtime.GC()
-	synced, err := s.beginWatches(group{
-		name: "bystander stream", streams: min(10, s.sc.Bystanders), watchers: s.sc.Bystanders, timed: true,
-		request: func(i int) watch.Request {
-			key, end := s.work.watchRange(Ranges, i, s.sc.Bystanders)
-			return watch.Request{Key: key, End: end}
-		},
-	})
+	synced, err := s.bystanders()
 	if err != nil {
 		return err
 	}
@@ -276,6 +272,18 @@ func (m *interferenceRun) measure(s *session) error {
 		}
 		_, err := s.confirm(synced, s.rev.Load())
 		return err
+	})
+}
+
+// bystanders begins watches that are synced all the time and share the keys, a
+// range each.
+func (s *session) bystanders() ([]*consumer, error) {
+	return s.beginWatches(group{
+		name: "bystander stream", streams: min(10, s.sc.Bystanders), watchers: s.sc.Bystanders, timed: true,
+		request: func(i int) watch.Request {
+			key, end := s.work.watchRange(Ranges, i, s.sc.Bystanders)
+			return watch.Request{Key: key, End: end}
+		},
 	})
 }
 

@@ -14,6 +14,7 @@ const (
 	CatchUp      = "catchup"
 	Slow         = "slow"
 	Interference = "interference"
+	Storm        = "storm"
 	// Replay is the scenario of a history that came from elsewhere; it is
 	// asked for by giving the history, not by name.
 	Replay = "replay"
@@ -77,9 +78,11 @@ type Scenario struct {
 	// StalledStreams of slow stop reading for Stall, after a third of Duration.
 	StalledStreams int           `json:"stalled_streams,omitempty"`
 	Stall          time.Duration `json:"stall_ns,omitempty"`
-	// Bystanders of interference are synced all the time and share the keys,
-	// a range each; its Watchers replay the history in the second half of
-	// Duration.
+	// Bystanders of interference and storm are synced all the time and share
+	// the keys, a range each. The Watchers of interference replay the history
+	// in the second half of Duration; those of storm come back after its first
+	// half, History revisions behind, and the second begins when all are
+	// synced.
 	Bystanders int `json:"bystander_watchers,omitempty"`
 	// Quiet of interference is the part of Duration before anybody replays; 0
 	// is half of it.
@@ -106,7 +109,7 @@ func (s Scenario) Title() string {
 
 // Settings is what a user asks for. Zero and nil stand for the default.
 type Settings struct {
-	Scenarios  []string // nil is all four, in short form unless Duration is set
+	Scenarios  []string // nil is the short form's four, in short form unless Duration is set
 	Shape      Shape
 	Watchers   int
 	Streams    int
@@ -166,7 +169,7 @@ func (s Settings) Plan() (Plan, error) {
 	p := Plan{Seed: s.Seed, Count: max(1, s.Count), Short: len(s.Scenarios) == 0 && s.Duration == 0}
 	names := s.Scenarios
 	if len(names) == 0 {
-		names = ScenarioNames()
+		names = shortForm()
 	}
 	for _, name := range names {
 		kind, ok := scenarioKinds[name]
@@ -299,6 +302,8 @@ func (s Settings) fits(sc Scenario) error {
 		return &SettingError{"streams", figure.Count(int64(s.Streams)), fmt.Sprintf("more than the %s watchers of %s", figure.Count(int64(sc.Watchers)), sc.Name)}
 	case sc.Shape == Ranges && sc.Keys < sc.Watchers:
 		return &SettingError{"keys", figure.Count(int64(sc.Keys)), fmt.Sprintf("%s distinct ranges need at least as many keys", figure.Count(int64(sc.Watchers)))}
+	case sc.Name == Storm && sc.Duration < 200*time.Millisecond:
+		return &SettingError{"duration", sc.Duration.String(), "storm needs at least 200ms: half of it before, half after the storm"}
 	case sc.Name == Slow && sc.Duration < 600*time.Millisecond:
 		return &SettingError{"duration", sc.Duration.String(), "slow needs at least 600ms: before, during and after the stall"}
 	}

@@ -89,7 +89,7 @@ func TestPlanRefuses(t *testing.T) {
 		"duration":   {Duration: time.Millisecond},
 		"warmup":     {Warmup: &tooLong},
 		"shape":      {Shape: "round"},
-		"scenario":   {Scenarios: []string{"storm"}},
+		"scenario":   {Scenarios: []string{"strom"}},
 	} {
 		_, err := s.Plan()
 		var wrong *bench.SettingError

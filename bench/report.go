@@ -96,6 +96,8 @@ func (r *report) scenarios(from, to int) {
 		r.slow(rows[0])
 	case Interference:
 		r.interference(rows[0])
+	case Storm:
+		r.storm(rows[0])
 	}
 	r.spread(rows)
 	for _, note := range r.notes {

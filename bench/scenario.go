@@ -52,7 +52,24 @@ var scenarioKinds = map[string]scenarioKind{
 			sc.Bystanders = min(bystanders, sc.Keys)
 		},
 	},
+	Storm: {
+		brief:  "everybody reconnects at once from an old revision",
+		length: "10 s and until synced",
+		shapes: func(asked Shape) []Shape { return shapesOr(asked, Ranges)[:1] },
+		fill: func(sc *Scenario, s Settings, _ bool) {
+			sc.History = either(s.History, defaultHistory)
+			sc.Streams = min(either(s.Streams, stormStreams), sc.Watchers)
+			s.live(sc)
+			if s.Keys == 0 { // the history is of more than what is watched
+				sc.Keys = max(sc.Keys, defaultKeys)
+			}
+			sc.Bystanders = min(bystanders, sc.Keys)
+		},
+	},
 }
+
+// stormStreams is one for each client that comes back.
+const stormStreams = 500
 
 // slowWatchesPerStream gives the streams of slow more watches than an outbox
 // holds hand-overs: queued events of one watch are one hand-over, so an outbox
@@ -60,7 +77,12 @@ var scenarioKinds = map[string]scenarioKind{
 const slowWatchesPerStream = 250
 
 // ScenarioNames lists the scenarios in the order a run takes them.
-func ScenarioNames() []string { return []string{Notify, CatchUp, Slow, Interference} }
+func ScenarioNames() []string {
+	return []string{Notify, CatchUp, Slow, Interference, Storm}
+}
+
+// shortForm is what a run does when it is not told what to do.
+func shortForm() []string { return []string{Notify, CatchUp, Slow, Interference} }
 
 // DescribeScenario says in words what a scenario models and how long it
 // takes; both are empty for an unknown name.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -157,6 +158,12 @@ type group struct {
 // beginWatches opens the streams of a group, deals its watches out to them,
 // and waits until all are created.
 func (s *session) beginWatches(g group) ([]*consumer, error) {
+	return s.beginUntil(s.ctx, g)
+}
+
+// beginUntil is beginWatches with consumers that end when ctx does, which must
+// end no later than the session.
+func (s *session) beginUntil(ctx context.Context, g group) ([]*consumer, error) {
 	opened := make([]*consumer, 0, g.streams)
 	created := newLatch(g.watchers)
 	for i := range g.streams {
@@ -185,31 +192,60 @@ func (s *session) beginWatches(g group) ([]*consumer, error) {
 		s.consumers = append(s.consumers, c)
 	}
 	for _, c := range opened {
-		if err := c.begin(s.ctx); err != nil {
+		if err := c.begin(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return opened, s.wait("all watches are created", created.open)
 }
 
+// leave closes the streams of consumers in the middle of the session, and
+// returns what their watches were checked for until then. The context of the
+// consumers must have ended.
+func (s *session) leave(group []*consumer) (watchtest.Counts, error) {
+	var sum watchtest.Counts
+	var errs []error
+	for _, c := range group {
+		if err := c.stream.Close(); err != nil {
+			errs = append(errs, fmt.Errorf("%s: close: %w", c.name, err))
+		}
+	}
+	for _, c := range group {
+		<-c.done
+		counts, _ := c.finish(0, false) // without the end nothing can be missing
+		sum.Add(counts)
+	}
+	s.consumers = slices.DeleteFunc(s.consumers, func(c *consumer) bool { return slices.Contains(group, c) })
+	return sum, errors.Join(errs...)
+}
+
 // confirm asks every stream to say when it has delivered everything up to
 // rev, waits for all of them, and returns the moment of the last answer.
 func (s *session) confirm(group []*consumer, rev int64) (last int64, err error) {
+	each, err := s.confirmEach(group, rev)
+	if err != nil || len(each) == 0 {
+		return 0, err
+	}
+	return slices.Max(each), nil
+}
+
+// confirmEach is confirm with the moment of each answer.
+func (s *session) confirmEach(group []*consumer, rev int64) (each []int64, err error) {
 	asked := make([]*confirmation, len(group))
 	for i, c := range group {
 		asked[i] = &confirmation{rev: rev, done: make(chan struct{})}
 		c.awaited.Store(asked[i])
 		if err := c.stream.RequestProgress(); err != nil {
-			return 0, fmt.Errorf("%s: request progress: %w", c.name, err)
+			return nil, fmt.Errorf("%s: request progress: %w", c.name, err)
 		}
 	}
 	for i, c := range group {
 		if err := s.wait(fmt.Sprintf("%s confirms revision %d", c.name, rev), asked[i].done); err != nil {
-			return 0, err
+			return nil, err
 		}
-		last = max(last, asked[i].at)
+		each = append(each, asked[i].at)
 	}
-	return last, nil
+	return each, nil
 }
 
 // sampled runs the measured part of a scenario with a sampler beside it.
