@@ -24,19 +24,51 @@ type loadFlags struct {
 
 func (f *loadFlags) define(set *pflag.FlagSet) {
 	f.set = set
-	set.StringVarP(&f.scenario, "scenario", "s", "", "")
-	set.StringVar(&f.shape, "shape", "", "")
-	set.StringVarP(&f.watchers, "watchers", "w", "", "")
-	set.StringVar(&f.streams, "streams", "", "")
-	set.StringVarP(&f.rate, "rate", "r", "", "")
-	set.StringVar(&f.writers, "writers", "", "")
-	set.StringVar(&f.keys, "keys", "", "")
-	set.StringVar(&f.valueSize, "value-size", "", "")
-	set.StringVar(&f.history, "history", "", "")
-	set.StringVarP(&f.duration, "duration", "d", "", "")
-	set.StringVar(&f.warmup, "warmup", "", "")
-	set.StringVar(&f.seed, "seed", "", "")
-	set.StringVarP(&f.count, "count", "c", "", "")
+	what := options{set, groupWhat}
+	what.text(&f.scenario, option{
+		name: "scenario", short: "s", word: "NAME[,NAME]", text: "see 'watchbench scenarios'", unset: "the short form",
+		values: bench.ScenarioNames(), list: true,
+	})
+	how := options{set, groupHow}
+	how.text(&f.watchers, option{
+		name: "watchers", short: "w", word: "N", unset: "5000 (1)",
+		more: "Watches, all scenarios alike but for the defaults.",
+	})
+	how.text(&f.rate, option{
+		name: "rate", short: "r", word: "N|max", text: "intended puts/s", unset: "2000 (2)", values: []string{"max"},
+		more: "Puts are due by the clock, whether or not earlier ones were answered. With max every writer puts again as soon as it was answered.",
+	})
+	how.text(&f.streams, option{
+		name: "streams", word: "N", unset: "50",
+		more: "Consumers that the watches are dealt out to.",
+	})
+	how.text(&f.writers, option{
+		name: "writers", word: "N", unset: "64",
+		more: "Puts that may wait for their answer at the same time.",
+	})
+	how.text(&f.keys, option{name: "keys", word: "N", unset: "10000", more: "Distinct keys that are put."})
+	how.text(&f.valueSize, option{name: "value-size", word: "SIZE", unset: "256", more: "Bytes of each value, up to 1MiB."})
+	how.text(&f.history, option{
+		name: "history", word: "N", unset: "100000 revisions",
+		more: "Written before the measurement, for scenarios in which watchers read it.",
+	})
+	how.text(&f.duration, option{
+		name: "duration", short: "d", word: "T", text: "per scenario", unset: "10s (3)",
+		more: "Without the warm-up.",
+	})
+	how.text(&f.warmup, option{name: "warmup", word: "T", unset: "2s", more: "Comes before the duration and is not measured."})
+	how.text(&f.seed, option{
+		name: "seed", word: "N", unset: "random, printed",
+		more: "Keys, values and what goes where follow from it: the same seed is the same load.",
+	})
+	how.text(&f.shape, option{
+		name: "shape", word: strings.Join(shapes(), "|"), unset: "", values: shapes(),
+		more: "What a watch is of: a key of its own, a prefix that all share, a range of its own, or all of these one after another. Without it each scenario has its own.",
+	})
+	how.text(&f.count, option{
+		name: "count", short: "c", word: "N", text: "repetitions", unset: "1",
+		more: "Six or more tell a difference from chance.",
+	})
 }
 
 // settings reads the flags that make the plan.
@@ -140,11 +172,15 @@ func orSemicolon(suggestion string) string {
 }
 
 func shapeOf(text string) (bench.Shape, error) {
-	known := []string{string(bench.OneKey), string(bench.Prefix), string(bench.Ranges), string(bench.All)}
+	known := shapes()
 	for _, shape := range known {
 		if text == shape {
 			return bench.Shape(text), nil
 		}
 	}
 	return "", misused("--shape %q: unknown%s one of %s", text, orSemicolon(didYouMean(text, known)), strings.Join(known, ", "))
+}
+
+func shapes() []string {
+	return []string{string(bench.OneKey), string(bench.Prefix), string(bench.Ranges), string(bench.All)}
 }

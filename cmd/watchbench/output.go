@@ -17,15 +17,35 @@ type outputFlags struct {
 	set                      *pflag.FlagSet
 }
 
+// Flags that commands share which show results.
+var (
+	verboseOption = option{name: "verbose", short: "v", text: "rules, settings one by one"}
+	colorOption   = option{
+		name: "color", word: "auto|always|never", unset: "auto", values: []string{"auto", "always", "never"},
+		more: "auto is colour on a terminal, unless NO_COLOR is set or TERM is dumb.",
+	}
+)
+
 func (f *outputFlags) define(set *pflag.FlagSet) {
 	f.set = set
-	set.StringVar(&f.dir, "dir", "", "")
-	set.StringVar(&f.json, "json", "", "")
-	set.StringVar(&f.color, "color", "auto", "")
-	set.BoolVarP(&f.quiet, "quiet", "q", false, "")
-	set.BoolVarP(&f.verbose, "verbose", "v", false, "")
-	set.BoolVar(&f.planOnly, "plan", false, "")
-	set.BoolVar(&f.noKeep, "no-keep", false, "")
+	f.color = "auto"
+	where := options{set, groupWhere}
+	where.text(&f.dir, option{
+		name: "dir", word: "DIR", text: "data; kept", unset: "temporary, removed", dir: true,
+		more: "A folder for each scenario, which must not hold data yet. Choose the disk to measure by it.",
+	})
+	where.text(&f.json, option{
+		name: "json", word: "FILE|-", text: "the result", files: []string{"json"},
+		more: "With - the result goes to stdout and the tables to stderr.",
+	})
+	where.on(&f.quiet, option{name: "quiet", short: "q", text: "no progress"})
+	where.on(&f.verbose, verboseOption)
+	where.on(&f.planOnly, option{name: "plan", text: "only print what would be done"})
+	where.on(&f.noKeep, option{
+		name: "no-keep", text: "do not remember the result",
+		more: "The last ten are kept in the user's cache directory, for report.",
+	})
+	where.text(&f.color, colorOption)
 }
 
 // check refuses what could only fail after the measurement.

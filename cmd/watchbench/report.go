@@ -29,8 +29,10 @@ func newReport(t *terminal) *cobra.Command {
 	r := &reportCommand{term: t}
 	cmd := &cobra.Command{Use: "report"}
 	r.set = cmd.Flags()
-	r.set.StringVar(&r.color, "color", "auto", "")
-	r.set.BoolVarP(&r.verbose, "verbose", "v", false, "")
+	r.color = "auto"
+	views := options{r.set, groupViews}
+	views.text(&r.color, colorOption)
+	views.on(&r.verbose, verboseOption)
 	cmd.RunE = func(_ *cobra.Command, files []string) error { return r.run(files) }
 	return cmd
 }

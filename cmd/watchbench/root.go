@@ -35,8 +35,8 @@ func execute(t *terminal, args []string) int {
 func newRoot(t *terminal, args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use: "watchbench", SilenceErrors: true, SilenceUsage: true, Version: versionLine(),
-		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprint(t.out, helpRoot)
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprint(t.out, helpRoot(cmd))
 			return err
 		},
 		Args: func(cmd *cobra.Command, given []string) error {
@@ -50,27 +50,27 @@ func newRoot(t *terminal, args []string) *cobra.Command {
 	root.SetOut(t.out)
 	root.SetErr(t.err)
 	root.SetFlagErrorFunc(flagMistake)
-	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(t.out, helpOf(cmd.Name())) })
+	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(t.out, helpOf(root, topCommand(cmd).Name())) })
 	root.SetHelpCommand(newHelp(t))
-	root.AddCommand(newRun(t, args), newReport(t), newScenarios(t), newEnv(t), newVersion(t))
-	root.InitDefaultCompletionCmd(args[1:]...)
-	for _, cmd := range root.Commands() {
-		if cmd.Name() == "completion" {
-			cmd.Args = func(_ *cobra.Command, given []string) error {
-				if len(given) == 0 {
-					return misused("completion needs a shell: bash, zsh, fish or powershell")
-				}
-				return misused("completion for %q: unknown shell; one of bash, zsh, fish, powershell", given[0])
-			}
-			cmd.RunE = func(*cobra.Command, []string) error { return nil }
-		}
-	}
+	root.AddCommand(newRun(t, args), newReport(t), newScenarios(t), newEnv(t), newVersion(t), newReference(t))
+	root.InitDefaultHelpCmd()
+	addCompletion(root, args[1:])
 	return root
+}
+
+// topCommand is the command below the root that cmd belongs to.
+func topCommand(cmd *cobra.Command) *cobra.Command {
+	for cmd.HasParent() && cmd.Parent().HasParent() {
+		cmd = cmd.Parent()
+	}
+	return cmd
 }
 
 func commandNames(root *cobra.Command) (names []string) {
 	for _, cmd := range root.Commands() {
-		names = append(names, cmd.Name())
+		if !cmd.Hidden {
+			names = append(names, cmd.Name())
+		}
 	}
 	return names
 }
@@ -124,17 +124,17 @@ func noArguments(cmd *cobra.Command, given []string) error {
 func newHelp(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use: "help",
-		ValidArgsFunction: func(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
-			return slices.Sorted(slices.Values(helpTopics())), cobra.ShellCompDirectiveNoFileComp
+		ValidArgsFunction: func(cmd *cobra.Command, _ []string, _ string) ([]string, cobra.ShellCompDirective) {
+			return helpTopics(cmd.Root()), cobra.ShellCompDirectiveNoFileComp
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			topic := "watchbench"
 			if len(args) > 0 {
 				topic = args[0]
 			}
-			text := helpOf(topic)
+			text := helpOf(cmd.Root(), topic)
 			if text == "" {
-				return misused("no help on %q%s", topic, didYouMeanOr(topic, helpTopics(), "; all: watchbench help"))
+				return misused("no help on %q%s", topic, didYouMeanOr(topic, helpTopics(cmd.Root()), "; all: watchbench help"))
 			}
 			_, err := fmt.Fprint(t.out, text)
 			return err

@@ -27,9 +27,11 @@ func newRun(t *terminal, args []string) *cobra.Command {
 	cmd := &cobra.Command{Use: "run", Args: noArguments}
 	set := cmd.Flags()
 	r.store.define(set)
+	options{set, groupWhat}.text(&r.etcdFile, option{
+		name: "etcd-file", word: "FILE", text: "replay a real etcd file or snapshot; never changed", files: []string{""},
+	})
 	r.load.define(set)
 	r.output.define(set)
-	set.StringVar(&r.etcdFile, "etcd-file", "", "")
 	cmd.RunE = func(*cobra.Command, []string) error { return r.run() }
 	return cmd
 }

@@ -26,8 +26,17 @@ type storeFlags struct {
 
 func (f *storeFlags) define(set *pflag.FlagSet) {
 	f.set = set
-	set.StringVarP(&f.backend, "backend", "b", defaultBackend, "")
-	set.StringVar(&f.durability, "durability", "sync", "")
+	f.backend, f.durability = defaultBackend, "sync"
+	what := options{set, groupWhat}
+	what.text(&f.backend, option{
+		name: "backend", short: "b", word: strings.Join(engineNames(), "|"), text: "engine, in this process",
+		unset: defaultBackend, values: engineNames(),
+	})
+	what.text(&f.durability, option{
+		name: "durability", word: "sync|relaxed[:100ms]", text: "on disk before the answer, or not", unset: "sync",
+		values: []string{"sync", "relaxed", "relaxed:100ms"},
+		more:   "relaxed answers at once and flushes within the interval, from 1ms to 1m; a crash loses at most that.",
+	})
 }
 
 // subject is the store that the flags choose.

@@ -86,6 +86,11 @@ var rules = []Rule{
 	{Match: `go run \./cmd/etcdfixture -out`, Where: Peers, Whole: true},
 	{Match: `go run \./cmd/etcdfixture -revisions`, Append: "-revisions 500", Replace: []string{"/tmp/large.db", "large.db"}, Where: Peers, Whole: true},
 
+	{Match: `^go generate \./cmd/watchbench$`, Instead: "go vet ./cmd/watchbench", Why: "it would write to the clone; TestReference compares what it writes"},
+	{Match: `watchbench completion powershell`, Instead: "watchbench completion powershell", Why: "bash runs it"},
+	{Match: `watchbench completion fish`, Before: "mkdir -p ~/.config/fish/completions", Whole: true},
+	{Match: `watchbench completion bash`, Whole: true},
+	{Match: `^watchbench report( main\.json pr\.json| main\.json)?$`, Before: `for f in main pr; do watchbench run -q -b mem -s notify --shape one-key -w 20 --streams 2 -d 300ms --warmup 0s --json $f.json; done; watchbench run -q -b mem -s catchup -w 20 --streams 2 --history 100`, Whole: true},
 	{Match: `watchbench (help|scenarios|env|version)( \w+)*$`, Whole: true},
 
 	{Match: `watchbench run .*--etcd-file snap\.db`, Append: "-w 20", Before: `cp "$REPO/mvcc/testdata/etcd/snapshot.db" snap.db`, Whole: true},

@@ -58,16 +58,16 @@ func NewSandbox(dir, repo, program string) (*Sandbox, error) {
 	if err != nil {
 		return nil, err
 	}
-	caches, err := exec.Command(goTool, "env", "GOCACHE", "GOMODCACHE").Output()
+	caches, err := exec.Command(goTool, "env", "GOCACHE", "GOMODCACHE", "GOPATH", "GOENV").Output()
 	if err != nil {
 		return nil, fmt.Errorf("go env: %w", err)
 	}
 	cache := strings.Fields(string(caches))
-	if len(cache) != 2 {
+	if len(cache) != 4 {
 		return nil, fmt.Errorf("go env: %q", caches)
 	}
 	bin := filepath.Join(dir, ".bin")
-	for _, d := range []string{bin, filepath.Join(dir, "peers"), filepath.Join(dir, "mvcc/testdata/etcd"), filepath.Join(dir, ".tmp")} {
+	for _, d := range []string{bin, filepath.Join(dir, "peers"), filepath.Join(dir, "mvcc/testdata/etcd"), filepath.Join(dir, ".tmp"), filepath.Join(dir, ".home")} {
 		if err := os.MkdirAll(d, 0o755); err != nil {
 			return nil, err
 		}
@@ -80,7 +80,8 @@ func NewSandbox(dir, repo, program string) (*Sandbox, error) {
 	return &Sandbox{dir: dir, env: append(os.Environ(),
 		"PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"), "LANG=C.UTF-8",
 		"SANDBOX="+dir, "REPO="+repo, "WATCHBENCH="+program, "GO="+goTool, "GOBIN="+filepath.Join(dir, ".gobin"),
-		"GOCACHE="+cache[0], "GOMODCACHE="+cache[1],
+		"GOCACHE="+cache[0], "GOMODCACHE="+cache[1], "GOPATH="+cache[2], "GOENV="+cache[3],
+		"HOME="+filepath.Join(dir, ".home"),
 		"XDG_CACHE_HOME="+filepath.Join(dir, ".cache"), "TMPDIR="+filepath.Join(dir, ".tmp"))}, nil
 }
 

@@ -1,0 +1,128 @@
+package main
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+)
+
+// option is all that people read of one flag. It is written where the flag is
+// defined; help, the reference page and what shells complete are made of it.
+type option struct {
+	name, short string
+	word        string // stands for the value; "" for a switch
+	text        string // what it does, short enough for help
+	unset       string // what holds without it
+	more        string // sentences for which only the reference page has room
+	values      []string
+	list        bool     // several values by comma
+	files       []string // extensions of the files it takes; {""} is any file
+	dir         bool     // it takes a directory
+}
+
+// Groups of flags, as help heads them.
+const (
+	groupWhat   = "What to measure"
+	groupHow    = "How much"
+	groupWhere  = "Where"
+	groupServer = "Server"
+	groupViews  = "Views"
+)
+
+// options defines the flags of a group.
+type options struct {
+	set   *pflag.FlagSet
+	group string
+}
+
+// text defines a flag with a value. What to holds is its default.
+func (g options) text(to *string, o option) {
+	g.set.StringVarP(to, o.name, o.short, *to, o.text)
+	g.describe(o)
+}
+
+// texts defines a flag that may be given several times.
+func (g options) texts(to *[]string, o option) {
+	g.set.StringArrayVarP(to, o.name, o.short, nil, o.text)
+	g.describe(o)
+}
+
+// on defines a switch.
+func (g options) on(to *bool, o option) {
+	g.set.BoolVarP(to, o.name, o.short, false, o.text)
+	g.describe(o)
+}
+
+func (g options) describe(o option) {
+	g.set.SortFlags = false // help has them in the order in which they are defined
+	flag := g.set.Lookup(o.name)
+	flag.Value = &described{Value: flag.Value, option: o, group: g.group}
+}
+
+// described is the value of a flag that knows what people read of it.
+type described struct {
+	pflag.Value
+	option
+	group string
+}
+
+// optionsOf returns the options of a command by group, both in the order in
+// which they were defined, and the flags that have no description.
+func optionsOf(cmd *cobra.Command) (groups []string, byGroup map[string][]option, bare []string) {
+	byGroup = map[string][]option{}
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		d, ok := f.Value.(*described)
+		switch {
+		case f.Name == "help" || f.Name == "version": // cobra's own
+		case !ok:
+			bare = append(bare, f.Name)
+		default:
+			if byGroup[d.group] == nil {
+				groups = append(groups, d.group)
+			}
+			byGroup[d.group] = append(byGroup[d.group], d.option)
+		}
+	})
+	return groups, byGroup, bare
+}
+
+// completeFlags tells the shell what the values of a command's flags may be.
+func completeFlags(cmd *cobra.Command) {
+	cmd.Flags().VisitAll(func(f *pflag.Flag) {
+		if d, ok := f.Value.(*described); ok {
+			// Fails only for a flag that the command does not have.
+			_ = cmd.RegisterFlagCompletionFunc(f.Name, d.complete)
+		}
+	})
+}
+
+func (o option) complete(_ *cobra.Command, _ []string, typed string) ([]string, cobra.ShellCompDirective) {
+	switch {
+	case o.dir:
+		return nil, cobra.ShellCompDirectiveFilterDirs
+	case slices.Equal(o.files, []string{""}):
+		return nil, cobra.ShellCompDirectiveDefault
+	case len(o.files) > 0:
+		return o.files, cobra.ShellCompDirectiveFilterFileExt
+	case o.list:
+		return completeList(o.values, typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+	}
+	return o.values, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeList continues a list by what is not in it yet.
+func completeList(values []string, typed string) (all []string) {
+	before := ""
+	if at := strings.LastIndexByte(typed, ','); at >= 0 {
+		before = typed[:at+1]
+	}
+	given := strings.Split(before, ",")
+	for _, value := range values {
+		if !slices.Contains(given, value) {
+			all = append(all, before+value)
+		}
+	}
+	return all
+}

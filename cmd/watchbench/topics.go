@@ -1,0 +1,87 @@
+package main
+
+// topic is what help and the reference page say of a command, beside its flags.
+type topic struct {
+	name     string
+	use      string // its arguments
+	files    bool   // they are result files
+	brief    string // in the list of commands
+	about    string // what it does, in whole sentences
+	examples []example
+	notes    string // below the flags, a line each
+}
+
+// example is a command line and what it is for.
+type example struct{ line, what string }
+
+const helpAbout = "watchbench measures how fast, and how faithfully, a store tells its watchers."
+
+var helpExamples = []example{
+	{"watchbench run", "this machine, a minute, nothing to set up"},
+	{"watchbench run -b bolt -s catchup -w 1000", "one engine, one scenario"},
+	{"watchbench run --etcd-file snap.db", "a real etcd's history, replayed"},
+}
+
+const helpReadOn = "Read on: watchbench help run · help metrics (names in --json) · help words"
+
+const exitCodes = "Exit: 0 measured · 1 promise broken · 2 wrong use · 3 could not measure · 130 Ctrl-C"
+
+// commandTopics are in the order of the list of commands. A command that is
+// not there is not told of.
+var commandTopics = []topic{
+	{
+		name: "run", brief: "measure one target",
+		about: "Measure one engine: load it with puts, watch with thousands of watchers, check every event.",
+		examples: []example{
+			{"watchbench run -s slow -w 20k --streams 200 -r 5k -d 1m", ""},
+			{"watchbench run -b bolt -s catchup --json catchup.json", ""},
+		},
+		notes: `(1) 1000 in catchup and interference   (2) on a shared prefix no more than gives 1M events/s
+(3) 30s for slow and interference; catchup takes until all are synced
+Counts take 5k and 1M, sizes 4KiB and 1MiB (KB and MB are decimal), times 500ms, 10s, 1m30s.
+Short form (no -s, no -d): notify in three shapes, 4 s each after 1 s warm-up, catchup over 20,000 revisions, slow and interference 12 s each.
+` + exitCodes,
+	},
+	{
+		name: "report", use: "[FILE...]", brief: "results shown again", files: true,
+		about: "Show results again. Without a file: the newest of the last ten that run kept.",
+		examples: []example{
+			{"watchbench report", ""},
+			{"watchbench report main.json pr.json", ""},
+		},
+		notes: `FILE is a result of --json; - is standard input. Without a view: the tables that run printed.
+Exit: 0 shown · 2 wrong use, or a file that is no result · 3 could not be written`,
+	},
+	{
+		name: "scenarios", brief: "what each scenario models",
+		about: "List the scenarios: what each models and how long it takes.",
+		examples: []example{
+			{"watchbench scenarios", ""},
+		},
+	},
+	{
+		name: "env", brief: "machine, disk, versions; no load",
+		about: "Print machine, disk and versions. It writes 1 MiB to the temporary directory.",
+	},
+	{
+		name: "completion", use: "bash|zsh|fish|powershell", brief: "for your shell",
+		about: "Print what a shell needs to complete commands, flags and their values.",
+		examples: []example{
+			{"source <(watchbench completion bash)", "bash and, with its name, zsh: this session, or in .bashrc"},
+			{"watchbench completion fish > ~/.config/fish/completions/watchbench.fish", ""},
+			{"watchbench completion powershell | Out-String | Invoke-Expression", ""},
+		},
+	},
+	{
+		name: "help", use: "TOPIC", brief: "on a command, metrics, words",
+		about: "Explain a command, or a matter: metrics are the names in results, words what the words mean.",
+		examples: []example{
+			{"watchbench help run", ""},
+			{"watchbench help metrics", ""},
+		},
+	},
+	{
+		name: "version", brief: "of this program",
+		about: "Print the version of this program.",
+	},
+}
