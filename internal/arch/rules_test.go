@@ -48,6 +48,13 @@ var rules = []rule{
 		},
 	},
 	{pkg: "bench/stat", ours: []string{"bench"}, libs: []string{"golang.org/x/perf/benchmath", "github.com/aclements/go-moremath/stats"}},
+	{pkg: "bench/verify", ours: []string{"backend", "mvcc", "watch", "watch/watchtest", "bench", "bench/figure"}},
+	// Raw streams of etcd's protocol: what no client library would send.
+	{
+		pkg:  "bench/verify/wire",
+		ours: []string{"mvcc", "watch", "bench/verify"},
+		libs: []string{"go.etcd.io/etcd/api/v3", "google.golang.org/grpc", "google.golang.org/protobuf"},
+	},
 	{
 		pkg:  "bench/*",
 		ours: []string{"bench", "bench/*"},

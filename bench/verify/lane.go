@@ -1,0 +1,341 @@
+package verify
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/watch"
+	"github.com/watchkv/watchkv/watch/watchtest"
+)
+
+// lane is one stream of a scene. It brings each response to the checker of
+// its watch, and checks by itself what is about streams: ids, fragments, what
+// comes for no watch. It belongs to one goroutine.
+type lane struct {
+	s      *scene
+	stream Stream
+
+	asked []*watched // creates that were not answered yet, in order
+	open  map[int64]*watched
+	ended map[int64]*watched // the last ended one of each id
+	all   []*watched
+
+	answers    []int64 // revisions of the answers to requests for progress
+	joining    *Response
+	parts      []Response   // fragments of joining
+	fragmented [][]Response // the fragments of each response that had some
+	notes      int          // entries of the log so far
+	asks       []ask
+}
+
+// ask is a request, or something else worth telling, at its place among the
+// responses.
+type ask struct {
+	at   int
+	id   int64
+	line Line
+}
+
+// watched is one watch of a lane.
+type watched struct {
+	lane *lane
+	id   int64
+	req  Request
+	opts watchtest.Options
+
+	check    *watchtest.Watch
+	got      []Response // all responses, fragments joined
+	places   []int      // in the lane's log, of got
+	events   int        // events in got
+	refused  *Response  // Created and Canceled at once
+	header   int64      // highest revision of an event response that is no safe resume point for certain
+	failed   bool       // a break was reported
+	canceled bool       // asked to end
+}
+
+// kept bounds the responses that one watch keeps for its record.
+const kept = 1 << 14
+
+func (l *lane) note(id int64, line Line) {
+	l.notes++
+	l.asks = append(l.asks, ask{l.notes, id, line})
+}
+
+// create asks for a watch. Its id is known when Created has come.
+func (l *lane) create(r Request) *watched {
+	w := &watched{lane: l, id: r.ID, req: r}
+	w.opts = watchtest.Options{History: l.s.book.history, EtcdRules: l.s.facts.EtcdRules, Record: 8}
+	l.asked = append(l.asked, w)
+	l.all = append(l.all, w)
+	l.s.must("create", l.stream.Create(r))
+	return w
+}
+
+// unbound makes the watch one whose keys others write too: it is checked
+// without the history. Call it before Created is received.
+func (w *watched) unbound() *watched {
+	w.opts.History = nil
+	return w
+}
+
+// resuming makes the watch one that goes on where old stood.
+func (w *watched) resuming(old *watched) *watched {
+	w.opts.Resumes = old.check
+	return w
+}
+
+func (l *lane) cancel(w *watched) {
+	w.canceled = true
+	if w.check != nil {
+		w.check.CancelAsked()
+	}
+	l.note(w.id, Line{What: "cancel", Text: fmt.Sprintf("id %d", w.id)})
+	l.s.must("cancel", l.stream.Cancel(w.id))
+}
+
+// until receives until done, and reports whether it came to that.
+func (l *lane) until(what string, done func() bool) bool {
+	for !l.s.failed() && !done() {
+		l.recv(what)
+	}
+	return !l.s.failed()
+}
+
+func (l *lane) recv(what string) {
+	rs, err := l.stream.Recv(l.s.ctx)
+	for i := range rs {
+		l.take(&rs[i])
+	}
+	if err != nil {
+		l.s.fail(what, err)
+	}
+}
+
+// take is one response as it came, a fragment perhaps.
+func (l *lane) take(r *Response) {
+	l.notes++
+	if l.joining == nil && !r.Fragment {
+		l.deliver(r)
+		return
+	}
+	l.join(r)
+}
+
+// deliver is one whole response.
+func (l *lane) deliver(r *Response) {
+	switch {
+	case r.Created:
+		l.created(r)
+	case r.WatchID == watch.NoWatch && r.Progress():
+		l.answers = append(l.answers, r.Revision)
+		for _, w := range l.open {
+			w.take(r)
+		}
+	default:
+		w := l.open[r.WatchID]
+		if w == nil {
+			w = l.ended[r.WatchID]
+		}
+		if w == nil {
+			l.s.broke("C15", fmt.Sprintf("a response came for id %d, which nobody has", r.WatchID), Line{Mark: true, What: what(r), Text: text(r, l.s)})
+			return
+		}
+		w.take(r)
+		if w.check.Ended() {
+			delete(l.open, w.id)
+			l.ended[w.id] = w
+		}
+	}
+}
+
+// created is the answer to the oldest create.
+func (l *lane) created(r *Response) {
+	if len(l.asked) == 0 {
+		w := l.open[r.WatchID]
+		if w == nil {
+			w = l.ended[r.WatchID]
+		}
+		if w != nil {
+			w.take(r) // Created a second time
+			return
+		}
+		l.s.broke("C15", fmt.Sprintf("Created came for id %d, which nobody asked for", r.WatchID), Line{Mark: true, What: "created", Text: text(r, l.s)})
+		return
+	}
+	w := l.asked[0]
+	l.asked = l.asked[1:]
+	if r.Canceled {
+		w.refused = r
+		return
+	}
+	w.id, w.opts.ID = r.WatchID, r.WatchID
+	if old := l.ended[w.id]; old != nil {
+		w.opts.Reuses = old.check
+	}
+	l.asks = append(l.asks, ask{l.notes, w.id, Line{What: "create", Text: w.describe()}})
+	w.check = watchtest.NewWatch(w.req.Request, w.opts)
+	if w.canceled {
+		w.check.CancelAsked()
+	}
+	l.open[w.id] = w
+	w.take(r)
+}
+
+// take gives the watch its next response.
+func (w *watched) take(r *Response) {
+	s := w.lane.s
+	w.events += len(r.Events)
+	if len(w.got) < kept {
+		w.got = append(w.got, *r)
+		w.places = append(w.places, w.lane.notes)
+	}
+	s.counted(r)
+	if s.facts.EtcdRules {
+		r = w.lenient(r)
+	}
+	if !s.facts.Private && r.CompactRevision > 0 { // others may compact too
+		s.book.history.Compacting(r.CompactRevision)
+	}
+	if err := w.check.Deliver(&r.Response); err != nil {
+		w.fails(err)
+	}
+}
+
+// fails reports the first break of a watch.
+func (w *watched) fails(err error) {
+	var b *watchtest.Broken
+	if w.failed || !errors.As(err, &b) {
+		return
+	}
+	w.failed = true
+	w.lane.s.brokeWatch(w, b)
+}
+
+// lenient looks at what is promised by watchkv alone, and returns the
+// response as one that promises no more than etcd does.
+func (w *watched) lenient(r *Response) *Response {
+	s := w.lane.s
+	if n := len(r.Events); n > 0 {
+		s.tally.saw("N7", 1)
+		if first := r.Events[0].KV.ModRevision; first <= w.header && first > w.lastBefore() {
+			s.tally.broke("N7", fmt.Sprintf("%v came after a response with header revision %d", eventText(&r.Events[0], s), w.header), w.headerRecord())
+		}
+		w.header = max(w.header, r.Revision)
+	}
+	if r.Canceled && r.CompactRevision > 0 {
+		s.tally.saw(headerOfC11, 1)
+		if r.Revision < r.CompactRevision {
+			s.tally.broke(headerOfC11, fmt.Sprintf("told of compaction at %d in a response of revision %d", r.CompactRevision, r.Revision),
+				[]Line{{What: "create", Text: w.describe()}, {Mark: true, What: what(r), Text: text(r, s), Note: fmt.Sprintf("header revision %d", r.Revision)}})
+			mended := *r
+			mended.Revision = max(r.CompactRevision, w.got[0].Revision)
+			return &mended
+		}
+	}
+	return r
+}
+
+// lastBefore is the last event's revision before the newest response.
+func (w *watched) lastBefore() int64 {
+	for i := len(w.got) - 2; i >= 0; i-- {
+		if n := len(w.got[i].Events); n > 0 {
+			return w.got[i].Events[n-1].KV.ModRevision
+		}
+	}
+	return 0
+}
+
+// headerRecord is the response whose header ran ahead, and the one that shows
+// it.
+func (w *watched) headerRecord() []Line {
+	s := w.lane.s
+	lines := []Line{{What: "create", Text: w.describe()}}
+	for i := len(w.got) - 2; i >= 0; i-- {
+		if r := &w.got[i]; len(r.Events) > 0 && r.Revision == w.header {
+			lines = append(lines, Line{What: what(r), Text: text(r, s), Note: fmt.Sprintf("header revision %d", r.Revision)})
+			break
+		}
+	}
+	last := &w.got[len(w.got)-1]
+	return append(lines, Line{Mark: true, What: what(last), Text: text(last, s), Note: "came after it"})
+}
+
+// settled tells that everything the watch should have is there.
+func (w *watched) settled() {
+	if w.check == nil || w.lane.s.failed() || w.lane.s.book.broken() != nil {
+		return
+	}
+	if err := w.check.Finish(w.lane.s.book.last()); err != nil {
+		w.fails(err)
+	}
+}
+
+// describe is the watch in a record.
+func (w *watched) describe() string {
+	s := fmt.Sprintf("id %d  %s", w.id, rangeText(w.req.Key, w.req.End, w.lane.s))
+	if w.req.StartRevision != 0 {
+		s += fmt.Sprintf(" from %d", w.req.StartRevision)
+	}
+	for _, o := range []struct {
+		on   bool
+		text string
+	}{{w.req.PrevKV, "prevkv"}, {w.req.NoPut, "no puts"}, {w.req.NoDelete, "no deletes"}, {w.req.Fragment, "fragments"}, {w.req.Progress, "progress"}} {
+		if o.on {
+			s += ", " + o.text
+		}
+	}
+	return s
+}
+
+// has reports whether an event of the key at or above rev has come.
+func (w *watched) has(key []byte, rev int64) bool {
+	for i := len(w.got) - 1; i >= 0; i-- {
+		for j := len(w.got[i].Events) - 1; j >= 0; j-- {
+			kv := &w.got[i].Events[j].KV
+			if kv.ModRevision < rev {
+				return false
+			}
+			if string(kv.Key) == string(key) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// allEvents is every event that came.
+func (w *watched) allEvents() (out []mvcc.Event) {
+	for i := range w.got {
+		out = append(out, w.got[i].Events...)
+	}
+	return out
+}
+
+// log is the last n steps about an id, the last of them marked.
+func (l *lane) log(id int64, n int) []Line {
+	var steps []ask
+	for _, a := range l.asks {
+		if a.id == id {
+			steps = append(steps, a)
+		}
+	}
+	for _, w := range l.all {
+		for i := range w.got {
+			if r := &w.got[i]; w.id == id {
+				steps = append(steps, ask{w.places[i], id, Line{What: what(r), Text: text(r, l.s)}})
+			}
+		}
+	}
+	slices.SortStableFunc(steps, func(a, b ask) int { return cmp.Compare(a.at, b.at) })
+	var lines []Line
+	for _, a := range steps[max(0, len(steps)-n):] {
+		lines = append(lines, a.line)
+	}
+	if len(lines) > 0 {
+		lines[len(lines)-1].Mark = true
+	}
+	return lines
+}

@@ -1,0 +1,37 @@
+// Package verify_test looks at what a real etcd server keeps of its promises.
+package verify_test
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+
+	"github.com/watchkv/watchkv/bench/verify"
+	"github.com/watchkv/watchkv/bench/verify/wire"
+	"github.com/watchkv/watchkv/peers/etcd"
+)
+
+// Everything that etcd is known to break is found, and nothing else.
+func TestRun_OnEtcd(t *testing.T) {
+	server, err := etcd.Start(t.Context(), etcd.Config{Dir: t.TempDir(), NoFsync: true})
+	require.NoError(t, err)
+	defer func() { require.NoError(t, server.Stop()) }()
+	conn, err := grpc.NewClient(server.Client.Endpoints()[0][len("http://"):], append(wire.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
+	require.NoError(t, err)
+	defer conn.Close()
+	report, err := verify.Run(t.Context(), wire.New(conn, "etcd "+etcd.Version()), verify.Options{Compaction: true})
+	require.NoError(t, err)
+	require.NoError(t, report.CleanUp)
+	assert.Equal(t, []string{"C12", "X5"}, names(report.Of(verify.Broken)), "%+v", report.Of(verify.Broken))
+	assert.Equal(t, []string{"C11 header revision", "C14", "N7"}, names(report.Of(verify.OursBroken)))
+}
+
+func names(verdicts []verify.Verdict) (out []string) {
+	for _, v := range verdicts {
+		out = append(out, v.Rule)
+	}
+	return out
+}
