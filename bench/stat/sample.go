@@ -2,6 +2,7 @@ package stat
 
 import (
 	"strings"
+	"time"
 
 	"github.com/watchkv/watchkv/bench"
 )
@@ -11,9 +12,11 @@ type Sample struct {
 	Values []float64 // in the order they were measured
 	Absent string    // why there is none, for people; empty where there are
 	// Cut counts the values of repetitions that were cut short; Done is the
-	// least part of what was planned that one of them did.
-	Cut  int
-	Done float64
+	// least part of what was planned that one of them did, After the time that
+	// it was measured for.
+	Cut   int
+	Done  float64
+	After time.Duration
 }
 
 // Of collects a metric, by its full name, of a scenario, by its title.
@@ -35,8 +38,8 @@ func Of(res *bench.Result, scenario, metric string) Sample {
 		s.Values = append(s.Values, v)
 		if run.CutShort {
 			s.Cut++
-			if done, known := run.Metrics["done_ratio"]; known {
-				s.Done = min(s.Done, done)
+			if done, known := run.Metrics["done_ratio"]; known && done < s.Done {
+				s.Done, s.After = done, time.Duration(run.Metrics["measured_ns"])
 			}
 		}
 	}

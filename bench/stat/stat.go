@@ -77,6 +77,8 @@ type Verdict int
 const (
 	// Unknown: a side has no figures.
 	Unknown Verdict = iota
+	// Equal: all figures of both sides are the same one.
+	Equal
 	// NoDifference: chance explains what is seen. It does not mean equal.
 	NoDifference
 	// Different: chance does not.
@@ -112,6 +114,10 @@ func Compare(old, new []float64) Change {
 	}
 	if c.Old.Median > 0 {
 		c.Ratio = c.New.Median/c.Old.Median - 1
+	}
+	if slices.Min(old) == slices.Max(new) && slices.Max(old) == slices.Min(new) {
+		c.Verdict = Equal
+		return c
 	}
 	if c.Few() {
 		c.Floor = floor(old, new)

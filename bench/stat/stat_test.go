@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -58,7 +59,8 @@ func TestCompare(t *testing.T) {
 	assert.Greater(t, c.P, stat.Alpha)
 
 	c = stat.Compare(times(6, 0), times(6, 0))
-	assert.Equal(t, stat.NoDifference, c.Verdict, "all the same")
+	assert.Equal(t, stat.Equal, c.Verdict)
+	assert.Equal(t, stat.Equal, stat.Compare(times(2, 3), times(1, 3)).Verdict)
 	assert.True(t, math.IsNaN(c.Ratio))
 
 	c = stat.Compare(times(6, 0), times(6, 5))
@@ -126,9 +128,9 @@ func TestOf(t *testing.T) {
 	res := &bench.Result{Runs: []bench.Run{
 		run("catchup/whole", map[string]float64{"catchup.events_per_s": 3, "done_ratio": 1}, false),
 		run("catchup/one-key", map[string]float64{"catchup.events_per_s": 9}, false),
-		run("catchup/whole", map[string]float64{"catchup.events_per_s": 1, "done_ratio": .026}, true),
+		run("catchup/whole", map[string]float64{"catchup.events_per_s": 1, "done_ratio": .026, "measured_ns": 20e9}, true),
 	}}
-	assert.Equal(t, stat.Sample{Values: []float64{3, 1}, Cut: 1, Done: .026}, stat.Of(res, "catchup/whole", "catchup.events_per_s"))
+	assert.Equal(t, stat.Sample{Values: []float64{3, 1}, Cut: 1, Done: .026, After: 20 * time.Second}, stat.Of(res, "catchup/whole", "catchup.events_per_s"))
 	assert.Equal(t, "cannot be seen", stat.Of(res, "catchup/whole", "victims").Absent)
 	assert.Equal(t, "was not measured", stat.Of(res, "catchup/whole", "notify.p99_ns").Absent)
 	assert.Equal(t, "did not run", stat.Of(res, "slow", "victims").Absent)
