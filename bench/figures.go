@@ -151,7 +151,7 @@ func (s *session) machineFigures(run *Run) {
 // hubFigures adds what the hub says happened between two readings.
 func (r *Run) hubFigures(known bool, before, after watch.Stats) {
 	if !known {
-		r.absent("victims", "this target does not show its watchers' states")
+		r.absent("victims", "not visible from outside")
 		return
 	}
 	victims, offers := after.VictimsEver-before.VictimsEver, after.Offers-before.Offers
@@ -173,7 +173,7 @@ func (r *Run) wayFigures(inside insideStats) {
 	for way, name := range names {
 		switch {
 		case !inside.known:
-			r.absent(name, "this target does not show how it reads history")
+			r.absent(name, "not visible from outside")
 		case sum == 0:
 			r.absent(name, "no history was read")
 		default:
@@ -223,7 +223,7 @@ func (m *slowRun) figures(s *session, run *Run) {
 		run.set("pinned_bytes", float64(s.inside.pinned))
 	} else {
 		run.hubFigures(false, watch.Stats{}, watch.Stats{})
-		run.absent("pinned_bytes", "this target does not show its outboxes")
+		run.absent("pinned_bytes", "not visible from outside")
 	}
 	if m.recovery > 0 {
 		run.set("slow.recovery_ns", float64(m.recovery))

@@ -88,7 +88,7 @@ func TestAnswers(t *testing.T) {
 // The same seed gives the same keys and values, another one others.
 func TestWorkload(t *testing.T) {
 	sc := Scenario{Keys: 100, ValueBytes: 32}
-	one, same, other := newWorkload(7, sc), newWorkload(7, sc), newWorkload(8, sc)
+	one, same, other := newWorkload(7, sc, defaultPrefix, false), newWorkload(7, sc, defaultPrefix, false), newWorkload(8, sc, defaultPrefix, false)
 	differ := 0
 	seen := map[string]bool{}
 	for n := range int64(2000) {
@@ -108,14 +108,14 @@ func TestWorkload(t *testing.T) {
 	due, ok := stamp(one.appendValue(nil, 1, 42))
 	assert.True(t, ok)
 	assert.Equal(t, int64(42), due)
-	tiny := newWorkload(7, Scenario{Keys: 1, ValueBytes: 7})
+	tiny := newWorkload(7, Scenario{Keys: 1, ValueBytes: 7}, defaultPrefix, false)
 	_, ok = stamp(tiny.appendValue(nil, 1, 42))
 	assert.False(t, ok, "no room for the time")
 }
 
 // Ranges cover every key once, a prefix covers all.
 func TestWatchRanges(t *testing.T) {
-	w := newWorkload(7, Scenario{Keys: 10})
+	w := newWorkload(7, Scenario{Keys: 10}, defaultPrefix, false)
 	covered := 0
 	for i := range 4 {
 		lo, hi := w.watchRange(Ranges, i, 4)

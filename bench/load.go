@@ -131,6 +131,7 @@ func (l *load) write(ctx context.Context, writer int) error {
 		// would be unknown otherwise, and stores answer faster without a
 		// context to watch.
 		l.waiting[writer].Store(due)
+		ticket := s.history.Begin()
 		rev, err := s.target.Put(context.WithoutCancel(ctx), key, value)
 		l.waiting[writer].Store(0)
 		acked := s.clock.now()
@@ -138,11 +139,11 @@ func (l *load) write(ctx context.Context, writer int) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("put %d: %w", n, err)
+			return fmt.Errorf("put %d: %w", n, s.unwritten(ticket, err))
 		}
 		s.answers.put(rev, due, acked)
 		s.noteRev(rev)
-		if err := s.written(rev, key, value); err != nil {
+		if err := s.written(ticket, rev, key, value); err != nil {
 			return err
 		}
 		s.rec.put(lane, due, acked, late)

@@ -132,7 +132,7 @@ func TestReportDoubtsAndAbsent(t *testing.T) {
 	res.Runs[2].Metrics["put.rate_per_s"] = 1500
 	res.Runs[2].Metrics["generator.backlog_ratio"] = .4
 	delete(res.Runs[0].Metrics, "victims")
-	res.Runs[0].NotMeasured = map[string]string{"victims": "this target does not show its watchers' states"}
+	res.Runs[0].NotMeasured = map[string]string{"victims": "not visible from outside"}
 	delete(res.Runs[5].Metrics, "slow.recovery_ns")
 	res.Runs[5].NotMeasured = map[string]string{"slow.recovery_ns": "the run ended before all were synced again"}
 	golden(t, "report-doubts.txt", report(t, res, bench.ReportOptions{}))

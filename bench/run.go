@@ -101,12 +101,25 @@ func (r *runner) all(ctx context.Context) error {
 				r.cutShort(&run, time.Since(began), rep, i)
 				return nil
 			case err != nil:
-				return fmt.Errorf("stopped %s into %s: %w", figure.Short(time.Since(began).Round(100*time.Millisecond)), r.plan.Scenarios[i].Title(), err)
+				return stopped(err, time.Since(began), r.plan.Scenarios[i])
 			}
 			r.result.Runs = append(r.result.Runs, run)
 		}
 	}
 	return nil
+}
+
+// stopped says how far a scenario came that ended with err.
+func stopped(err error, after time.Duration, sc Scenario) error {
+	into := fmt.Sprintf("%s into %s", figure.Short(after.Round(100*time.Millisecond)), sc.Title())
+	var gone *GoneError
+	switch {
+	case errors.As(err, &gone):
+		return fmt.Errorf("target died %s: %w", into, gone)
+	case errors.Is(err, ErrSpent):
+		return fmt.Errorf("stopped %s: %w", into, ErrSpent)
+	}
+	return fmt.Errorf("stopped %s: %w", into, err)
 }
 
 // cutShort notes where the run was stopped, and keeps what was measured.
@@ -189,7 +202,9 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 	if givenUp = s.givenUp.Load(); s.target != nil && !givenUp {
 		err = errors.Join(err, s.target.Close())
 	}
-	if facts := r.options.Kind.Facts(); facts.Volatile {
+	if facts := r.options.Kind.Facts(); facts.Server() {
+		run.absent("disk.data_bytes", "a server's files are not visible from outside")
+	} else if facts.Volatile {
 		run.absent("disk.data_bytes", facts.Engine+" keeps nothing on disk")
 	} else if sc.Name == Replay {
 		run.absent("disk.data_bytes", "a replay writes nothing")
@@ -232,8 +247,9 @@ func newSession(ctx context.Context, plan Plan, sc Scenario, target Target, o Op
 		}
 		s.work, s.history = recording.workload(), recording.history
 	} else {
-		s.work = newWorkload(plan.Seed, sc)
-		cfg := watchtest.HistoryConfig{After: rev, LengthOnly: true}
+		prefix, shared := prefixOf(target)
+		s.work = newWorkload(plan.Seed, sc, prefix, shared)
+		cfg := watchtest.HistoryConfig{After: rev, LengthOnly: true, Shared: shared}
 		if o.Prepared {
 			cfg.After = emptyRev
 		}

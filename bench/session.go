@@ -9,6 +9,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/watch"
 	"github.com/watchkv/watchkv/watch/watchtest"
 )
@@ -311,8 +312,8 @@ func (s *session) fill() (base int64, err error) {
 		value = s.work.appendValue(value[:0], i, untimed)
 		return s.work.key(i), value
 	}, func(rev int64, key, value []byte) {
-		s.perKey[s.work.keyNumber(rev-base-1)]++
-		if err := s.written(rev, key, value); err != nil && broken == nil {
+		s.perKey[s.work.numberOf(key)]++
+		if err := s.filled(rev, key, value); err != nil && broken == nil {
 			broken = err
 		}
 		s.rev.Store(rev)
@@ -339,10 +340,46 @@ func (s *session) prepared(ctx context.Context, n int64, next func(int64) (key, 
 	return nil
 }
 
-// written tells the checker of a put, if there is one.
-func (s *session) written(rev int64, key, value []byte) error {
+// written tells the checker of a put that began with the ticket.
+func (s *session) written(t watchtest.Ticket, rev int64, key, value []byte) error {
 	if s.options.Unchecked {
 		return nil
+	}
+	return s.history.Answered(t, rev, watchtest.Change{Key: key, Value: value})
+}
+
+// deleted tells the checker of a delete that began with the ticket; rev is 0
+// if there was nothing to delete.
+func (s *session) deleted(t watchtest.Ticket, rev int64, key []byte) error {
+	if s.options.Unchecked {
+		return nil
+	}
+	if rev == 0 {
+		return s.history.Refused(t)
+	}
+	return s.history.Answered(t, rev, watchtest.Change{Type: mvcc.EventDelete, Key: key})
+}
+
+// unwritten tells the checker of a write that ended with err: it may have been
+// done all the same. It returns err.
+func (s *session) unwritten(t watchtest.Ticket, err error) error {
+	if errors.Is(err, ErrSpent) {
+		return errors.Join(err, s.history.Refused(t))
+	}
+	s.history.Lost(t)
+	return err
+}
+
+// filled tells the checker of a put of the history. All below it is told, so
+// what is not known there is others'.
+func (s *session) filled(rev int64, key, value []byte) error {
+	if s.options.Unchecked {
+		return nil
+	}
+	if s.work.shared && rev > s.history.Through()+1 {
+		if err := s.history.Skip(rev - 1); err != nil {
+			return err
+		}
 	}
 	return s.history.Put(rev, key, value)
 }

@@ -111,6 +111,16 @@ type TargetFacts struct {
 	// no end of catch-up; a watch is taken for caught up once it has as many
 	// events as the history holds for it.
 	EtcdRules bool `json:"etcd_rules_only,omitempty"`
+	// Shared: others write to the same store; see Prefixed.
+	Shared bool `json:"shared,omitempty"`
+	// Endpoints of a server, as given.
+	Endpoints []string `json:"endpoints,omitempty"`
+	// Connections is how many the streams have at most, one each below that.
+	Connections int `json:"connections_max,omitempty"`
+	// Prefix of the keys on a server.
+	Prefix string `json:"prefix,omitempty"`
+	// DBBytes is the size of a server's file before the run.
+	DBBytes int64 `json:"db_bytes,omitempty"`
 }
 
 // Name is what people call the target: "pebble/sync", "etcd 3.7.3".
@@ -124,9 +134,15 @@ func (f TargetFacts) Name() string {
 	return f.Engine + "/" + f.Durability
 }
 
+// Server reports a target that runs somewhere else, on its own.
+func (f TargetFacts) Server() bool { return len(f.Endpoints) > 0 }
+
 // Buffers says what the target may keep in memory on purpose; shown with every
-// result.
+// result. Of a server it says how it was reached.
 func (f TargetFacts) Buffers() string {
+	if f.Server() {
+		return fmt.Sprintf("%s   keys under %s   a connection a stream, at most %d", strings.Join(f.Endpoints, " "), f.Prefix, f.Connections)
+	}
 	held := func(n int64, none string) string {
 		if n == 0 {
 			return none

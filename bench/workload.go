@@ -22,17 +22,28 @@ const stampBytes = 8
 // goroutines may use it.
 type workload struct {
 	seed       uint64
-	prefix     string
+	prefix     string // of every key
+	shared     bool   // keys elsewhere are others'
+	keyBytes   int
 	keys       [][]byte
 	valueBytes int
 	noise      []byte // values are windows of it: cheap, and engines cannot compress them away
 }
 
-func newWorkload(seed uint64, sc Scenario) *workload {
-	w := &workload{seed: seed, prefix: "registry/watchbench/", valueBytes: sc.ValueBytes}
+// defaultPrefix of the keys, where the target has none of its own.
+const defaultPrefix = "registry/watchbench/"
+
+// numberBytes of a key are its kind and its number.
+const numberBytes = len("o000000000")
+
+// newWorkload makes keys under the prefix, which is the whole of what may be
+// watched if the store is shared.
+func newWorkload(seed uint64, sc Scenario, prefix string, shared bool) *workload {
+	w := &workload{seed: seed, prefix: prefix, shared: shared, valueBytes: sc.ValueBytes}
+	w.keyBytes = max(keyBytes, len(prefix)+numberBytes)
 	w.keys = make([][]byte, sc.Keys)
 	for i := range w.keys {
-		w.keys[i] = fmt.Appendf(make([]byte, 0, keyBytes), "%so%09d%s", w.prefix, i, keyTail)[:keyBytes]
+		w.keys[i] = w.name('o', i)
 	}
 	w.noise = make([]byte, 1<<16+sc.ValueBytes)
 	chacha := rand.NewChaCha8([32]byte{0: byte(seed), 1: byte(seed >> 8), 2: byte(seed >> 16), 3: byte(seed >> 24), 31: 1})
@@ -40,11 +51,24 @@ func newWorkload(seed uint64, sc Scenario) *workload {
 	return w
 }
 
+// name is a key by its kind and number.
+func (w *workload) name(kind byte, number int) []byte {
+	return fmt.Appendf(make([]byte, 0, w.keyBytes+numberBytes), "%s%c%09d%s", w.prefix, kind, number, keyTail)[:w.keyBytes]
+}
+
 // key is the key of put n.
 func (w *workload) key(n int64) []byte { return w.keys[w.keyNumber(n)] }
 
 func (w *workload) keyNumber(n int64) int {
 	return int(mix(w.seed, uint64(n)) % uint64(len(w.keys)))
+}
+
+// numberOf is the number of a key of this workload.
+func (w *workload) numberOf(key []byte) (n int) {
+	for _, digit := range key[len(w.prefix)+1 : len(w.prefix)+numberBytes] {
+		n = 10*n + int(digit-'0')
+	}
+	return n
 }
 
 // appendValue appends the value of put n, due at the given nanosecond of the
@@ -68,12 +92,13 @@ func stamp(value []byte) (due int64, ok bool) {
 }
 
 // wholeKeyspace is the Prefix shape of scenarios that replay a history: a
-// range of every key there can be.
+// range of every key there can be. On a store that others use too it is the
+// prefix of the workload.
 const wholeKeyspace Shape = "whole-keyspace"
 
 // idleKey is the i-th key that nobody writes.
 func (w *workload) idleKey(i int) []byte {
-	return fmt.Appendf(nil, "%si%09d%s", w.prefix, i, keyTail)[:keyBytes]
+	return w.name('i', i)
 }
 
 // watchRange is what watcher i of a scenario watches, as key and end of a
@@ -81,7 +106,10 @@ func (w *workload) idleKey(i int) []byte {
 func (w *workload) watchRange(shape Shape, i, parts int) (key, end []byte) {
 	switch shape {
 	case wholeKeyspace:
-		return []byte{0}, []byte{0}
+		if !w.shared {
+			return []byte{0}, []byte{0}
+		}
+		return []byte(w.prefix), prefixEnd(w.prefix)
 	case Prefix:
 		return []byte(w.prefix), prefixEnd(w.prefix)
 	case Ranges:

@@ -56,6 +56,14 @@ var rules = []rule{
 		libs: []string{"go.etcd.io/etcd/api/v3", "google.golang.org/grpc", "google.golang.org/protobuf"},
 	},
 	{
+		pkg:  "bench/etcd",
+		ours: []string{"bench", "bench/figure", "mvcc", "watch"},
+		libs: []string{
+			"go.etcd.io/etcd/client/v3", "go.etcd.io/etcd/api/v3/", "google.golang.org/grpc", "go.uber.org/zap",
+			"github.com/prometheus/common/expfmt", "github.com/prometheus/common/model", "github.com/prometheus/client_model/go",
+		},
+	},
+	{
 		pkg:  "bench/*",
 		ours: []string{"bench", "bench/*"},
 		libs: []string{"github.com/HdrHistogram/hdrhistogram-go", "github.com/jedib0t/go-pretty/v6/"},

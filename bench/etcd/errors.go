@@ -1,0 +1,130 @@
+package etcd
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"syscall"
+
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	grpcstatus "google.golang.org/grpc/status"
+
+	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/bench/figure"
+)
+
+// ConnectError says in one line why a server could not be connected to, and
+// what may help.
+type ConnectError struct {
+	Target string
+	Text   string
+	Err    error
+}
+
+func (e *ConnectError) Error() string { return e.Target + ": " + e.Text }
+func (e *ConnectError) Unwrap() error { return e.Err }
+
+func connectError(c *Config, err error) error {
+	return &ConnectError{Target: c.Name(), Text: explain(c, err), Err: err}
+}
+
+const grpcCanceled = codes.Canceled
+
+func status(err error) codes.Code { return grpcstatus.Code(err) }
+
+// permanent reports a failure that trying again cannot mend.
+func permanent(err error) bool {
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var dns *net.DNSError
+	var alert tls.AlertError
+	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &record) ||
+		errors.As(err, &alert) || errors.As(err, &dns) && dns.IsNotFound
+}
+
+// explain says why a server cannot be used. What is not known here is said in
+// the error's own words.
+func explain(c *Config, err error) string {
+	var authority x509.UnknownAuthorityError
+	var host x509.HostnameError
+	var invalid x509.CertificateInvalidError
+	var record tls.RecordHeaderError
+	var alert tls.AlertError
+	var dns *net.DNSError
+	var timeout net.Error
+	after := figure.Short(c.DialTimeout)
+	switch {
+	case errors.As(err, &authority):
+		return "its certificate is signed by an authority that is not known here; name its file by --cacert"
+	case errors.As(err, &host):
+		return "its certificate is for other names: " + one(host)
+	case errors.As(err, &invalid):
+		return "its certificate is not valid: " + one(invalid)
+	case errors.As(err, &record):
+		return "it does not speak TLS; write " + plainScheme + strings.Join(c.Endpoints, ",")
+	case errors.As(err, &alert):
+		return "it refuses the TLS connection (" + one(alert) + "); a client certificate is given by --cert and --key"
+	case errors.As(err, &dns) && dns.IsNotFound:
+		return "no host of the name " + dns.Name
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "connection refused after " + after + "; is etcd running there?"
+	case errors.Is(err, rpctypes.ErrAuthFailed):
+		return fmt.Sprintf("user %q is not known there, or the password is wrong", c.User)
+	case errors.Is(err, rpctypes.ErrUserEmpty), errors.Is(err, rpctypes.ErrAuthOldRevision):
+		return "it asks for a user; give --user, and the password by ETCDCTL_PASSWORD"
+	case c.TLS == nil && speaksTLS(err):
+		return "it closes plain connections; if it speaks TLS, write " + tlsScheme + strings.Join(c.Endpoints, ",")
+	case errors.Is(err, context.DeadlineExceeded), status(err) == codes.DeadlineExceeded, errors.As(err, &timeout) && timeout.Timeout():
+		return "no answer within " + after + "; is etcd running there?"
+	}
+	return one(err)
+}
+
+// speaksTLS: what gRPC says when the other side drops a plain connection.
+func speaksTLS(err error) bool {
+	text := err.Error()
+	return status(err) == codes.Unavailable && (strings.Contains(text, "EOF") || strings.Contains(text, "reset by peer") || strings.Contains(text, "server preface")) ||
+		strings.Contains(text, "error reading server preface")
+}
+
+// one is an error's text without gRPC's frame, in one line.
+func one(err error) string {
+	text := err.Error()
+	if s, ok := grpcstatus.FromError(err); ok && s.Code() != codes.OK && s.Message() != "" {
+		text = s.Message()
+	}
+	for _, frame := range []string{"error reading from server: ", "etcdserver: ", "rpc error: "} {
+		text = strings.TrimPrefix(text, frame)
+	}
+	return strings.ReplaceAll(text, "\n", "; ")
+}
+
+// gone says of an error in the middle of a run whether the server went away.
+func (k *Kind) gone(err error) error {
+	switch {
+	case errors.Is(err, io.EOF), status(err) == codes.Unavailable, errors.Is(err, syscall.ECONNREFUSED):
+		return &bench.GoneError{Reason: one(err), Err: err}
+	case errors.Is(err, context.DeadlineExceeded), status(err) == codes.DeadlineExceeded:
+		return &bench.GoneError{Reason: "no answer for " + figure.Short(k.config.CommandTimeout), Err: err}
+	}
+	return refusal(err)
+}
+
+// refusal puts the server's own words for what it does not do.
+func refusal(err error) error {
+	switch {
+	case errors.Is(err, rpctypes.ErrPermissionDenied):
+		return errors.New("permission denied; the user needs readwrite on the prefix: etcdctl role grant-permission ROLE --prefix=true readwrite " + DefaultPrefix)
+	case errors.Is(err, rpctypes.ErrNoSpace):
+		return errors.New("the server's quota is used up (NOSPACE)")
+	}
+	return err
+}

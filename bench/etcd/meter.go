@@ -1,0 +1,4 @@
+package etcd
+
+// Meter reads what the server uses.
+type Meter interface{}
