@@ -1,5 +1,7 @@
 package bench
 
+import "strings"
+
 // Direction says which way of a metric is the better one.
 type Direction int
 
@@ -11,17 +13,16 @@ const (
 )
 
 // betterOf has the metrics whose unit does not tell: times and bytes are
-// better when there is less of them, rates when there is more.
+// better when there is less of them, rates when there is more, and how many
+// events there were is the same for all.
 var betterOf = map[string]Direction{
 	"ack_to_event.negative_ratio": Neither,
-	"catchup.events":              Neither,
 	"catchup.history_bytes":       Neither,
 	"catchup.memory_ratio":        Neither,
 	"catchup.index_ratio":         Neither,
 	"catchup.scan_ratio":          Neither,
 	"replay.passes":               More,
 	"replay.watches_done":         More,
-	"fanout.events":               Neither,
 	"open.keys":                   Neither,
 	"done_ratio":                  More,
 	"victims":                     Less,
@@ -34,10 +35,16 @@ var betterOf = map[string]Direction{
 	"measured_ns":                 Neither,
 }
 
+// events ends the names of metrics that count them.
+const events = ".events"
+
 // Better says which way of a metric is the better one.
 func Better(metric string) Direction {
 	if d, listed := betterOf[metric]; listed {
 		return d
+	}
+	if strings.HasSuffix(metric, events) {
+		return Neither
 	}
 	switch UnitOf(metric) {
 	case Nanoseconds, Bytes:

@@ -110,6 +110,7 @@ func (s Scenario) Title() string {
 // Settings is what a user asks for. Zero and nil stand for the default.
 type Settings struct {
 	Scenarios  []string // nil is the short form's four, in short form unless Duration is set
+	Short      bool     // times of the short form for Scenarios too, unless Duration is set
 	Shape      Shape
 	Watchers   int
 	Streams    int
@@ -166,7 +167,7 @@ func (s Settings) Plan() (Plan, error) {
 	if err := s.validate(); err != nil {
 		return Plan{}, err
 	}
-	p := Plan{Seed: s.Seed, Count: max(1, s.Count), Short: len(s.Scenarios) == 0 && s.Duration == 0}
+	p := Plan{Seed: s.Seed, Count: max(1, s.Count), Short: (s.Short || len(s.Scenarios) == 0) && s.Duration == 0}
 	names := s.Scenarios
 	if len(names) == 0 {
 		names = shortForm()

@@ -44,6 +44,7 @@ var headlines = map[string][]string{
 	bench.Replay:       {"catchup.events_per_s"},
 	bench.Slow:         {"notify.p99_ns", "slow.recovery_ns"},
 	bench.Interference: {"put.p99_ns", "put.max_ns", "notify.p99_ns"},
+	bench.Storm:        {"storm.synced_ns", "storm.events_per_s", "notify.p99_ns"},
 	bench.FanOut:       {"fanout.events_per_s"},
 	bench.Register:     {"register.heap_per_watcher_bytes"},
 	bench.Reopen:       {"open.median_ns"},

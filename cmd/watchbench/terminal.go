@@ -15,6 +15,7 @@ type terminal struct {
 	rawOut         io.Writer // for JSON, which is always UTF-8
 	outTTY, errTTY bool
 	errWidth       func() int // columns of the terminal behind err, 0 if unknown
+	outWidth       func() int // the same of out
 	noColor, dumb  bool
 }
 
@@ -23,18 +24,22 @@ func newTerminal(_, stdout, stderr *os.File) *terminal {
 		out: stdout, err: stderr, rawOut: stdout,
 		outTTY: term.IsTerminal(int(stdout.Fd())), errTTY: term.IsTerminal(int(stderr.Fd())),
 		noColor: os.Getenv("NO_COLOR") != "", dumb: os.Getenv("TERM") == "dumb",
-		errWidth: func() int {
-			width, _, err := term.GetSize(int(stderr.Fd()))
-			if err != nil {
-				return 0
-			}
-			return width
-		},
+		errWidth: widthOf(stderr), outWidth: widthOf(stdout),
 	}
 	if !speaksUTF8() {
 		t.out, t.err = plainWriter{stdout}, plainWriter{stderr}
 	}
 	return t
+}
+
+func widthOf(f *os.File) func() int {
+	return func() int {
+		width, _, err := term.GetSize(int(f.Fd()))
+		if err != nil {
+			return 0
+		}
+		return width
+	}
 }
 
 // speaksUTF8 reads the locale as POSIX orders its variables. Systems without
@@ -52,7 +57,7 @@ func speaksUTF8() bool {
 // plainWriter replaces what only UTF-8 has.
 type plainWriter struct{ to io.Writer }
 
-var plainer = strings.NewReplacer("µ", "u", "·", "-")
+var plainer = strings.NewReplacer("µ", "u", "·", "-", "±", "+-")
 
 func (w plainWriter) Write(p []byte) (int, error) {
 	if _, err := plainer.WriteString(w.to, string(p)); err != nil {
