@@ -42,7 +42,7 @@
 //
 //	consumer   one a stream      wakes on responses         ends with the scenario
 //	writer     Scenario.Writers  wakes when a put is due    ends with the load
-//	sampler    one               wakes ten times a second   ends with the measurement
+//	sampler    one               wakes ten times a second   ends with the measurement; calls Options.Observe
 //	replay     one a stream of interference's second half   ends with it
 //	curve      one               wakes at most 1000 a second  ends with the catching up
 //

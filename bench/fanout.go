@@ -34,7 +34,7 @@ func (m *fanOutRun) measure(s *session) error {
 	if err := context.Cause(s.ctx); err != nil {
 		return err
 	}
-	s.planned = s.sc.Puts * int64(s.sc.Watchers)
+	s.planned.Store(s.sc.Puts * int64(s.sc.Watchers))
 	reached := newLatch(s.sc.Streams)
 	consumers, err := s.beginWatches(group{
 		name: "stream", streams: s.sc.Streams, watchers: s.sc.Watchers, goal: s.sc.Puts, reached: reached,
@@ -69,7 +69,7 @@ func (m *fanOutRun) figures(s *session, run *Run) {
 	run.set("fanout.events", float64(m.events))
 	run.set("fanout.events_per_s", float64(m.events)/m.took.Seconds())
 	run.set("fanout.cpu_per_event_ns", float64(s.usage.cpu)/float64(max(1, m.events)))
-	run.set("done_ratio", float64(m.events)/float64(s.planned))
+	run.set("done_ratio", float64(m.events)/float64(s.planned.Load()))
 	run.hubFigures(s.inside.known, s.inside.before, s.inside.after)
 	run.set("measured_ns", float64(m.took))
 }

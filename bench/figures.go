@@ -201,8 +201,8 @@ func (m *catchUpRun) figures(s *session, run *Run) {
 	run.set("catchup.synced_ns", float64(m.took))
 	run.set("catchup.events", float64(events))
 	run.set("catchup.events_per_s", float64(events)/m.took.Seconds())
-	if s.planned > 0 {
-		run.set("done_ratio", float64(events)/float64(s.planned))
+	if planned := s.planned.Load(); planned > 0 {
+		run.set("done_ratio", float64(events)/float64(planned))
 	}
 	run.set("catchup.bytes_per_s", float64(bytes)/m.took.Seconds())
 	run.set("catchup.history_bytes", float64(s.historyBytes))

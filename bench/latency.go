@@ -90,7 +90,7 @@ type recorder struct {
 func newRecorder() *recorder {
 	r := &recorder{phases: newPhases(), lanes: make([]*lane, 2*runtime.GOMAXPROCS(0))}
 	for i := range r.lanes {
-		r.lanes[i] = &lane{second: secondFigures{notify: newHistogram(), late: newHistogram()}}
+		r.lanes[i] = &lane{second: newSecond()}
 	}
 	return r
 }
@@ -179,21 +179,42 @@ func (r *recorder) total(pick func(*lane) int64) (n int64) {
 	return n
 }
 
-// takeSecond merges what was recorded since the last call and begins anew.
-func (r *recorder) takeSecond() secondFigures {
-	sum := secondFigures{notify: newHistogram(), late: newHistogram()}
+// takeSecond moves what was recorded since the last call into sum, which is
+// emptied before. The empty spare changes places with what a lane has, so that
+// nobody waits while histograms are added up.
+func (r *recorder) takeSecond(sum, spare *secondFigures) {
+	sum.reset()
 	for _, l := range r.lanes {
 		l.mu.Lock()
-		sum.notify.Merge(l.second.notify)
-		sum.late.Merge(l.second.late)
-		sum.puts += l.second.puts
-		sum.events += l.second.events
-		l.second.notify.Reset()
-		l.second.late.Reset()
-		l.second.puts, l.second.events = 0, 0
+		l.second, *spare = *spare, l.second
 		l.mu.Unlock()
+		sum.add(spare)
+		spare.reset()
 	}
-	return sum
+}
+
+func newSecond() secondFigures {
+	return secondFigures{notify: newHistogram(), late: newHistogram()}
+}
+
+func (f *secondFigures) reset() {
+	f.notify.Reset()
+	f.late.Reset()
+	f.puts, f.events = 0, 0
+}
+
+func (f *secondFigures) add(o *secondFigures) {
+	f.notify.Merge(o.notify)
+	f.late.Merge(o.late)
+	f.puts += o.puts
+	f.events += o.events
+}
+
+// sum makes f the sum of two others.
+func (f *secondFigures) sum(a, b *secondFigures) {
+	f.reset()
+	f.add(a)
+	f.add(b)
 }
 
 // answers joins puts with their events by revision, whichever comes first: a

@@ -60,8 +60,13 @@ func TestRecorderPut(t *testing.T) {
 	assert.Equal(t, int64(1), r.total(func(l *lane) int64 { return l.backlogged }))
 	late := r.merged(func(l *lane) *hdrhistogram.Histogram { return l.late })
 	assert.Equal(t, int64(1), late.TotalCount(), "the warm-up's is not counted")
-	assert.Equal(t, int64(3), r.takeSecond().puts)
-	assert.Zero(t, r.takeSecond().puts, "a second is taken once")
+	second, spare := newSecond(), newSecond()
+	r.takeSecond(&second, &spare)
+	assert.Equal(t, int64(3), second.puts)
+	assert.Equal(t, int64(2), second.late.TotalCount())
+	r.takeSecond(&second, &spare)
+	assert.Zero(t, second.puts, "a second is taken once")
+	assert.Zero(t, second.late.TotalCount())
 }
 
 func TestLatencyTooLongIsCounted(t *testing.T) {

@@ -86,6 +86,7 @@ type meter struct {
 	cpuStart time.Duration
 	usage
 	sample [1]metrics.Sample
+	rss    int64 // at the last look
 }
 
 func newMeter() *meter {
@@ -100,7 +101,17 @@ func newMeter() *meter {
 func (m *meter) look() {
 	metrics.Read(m.sample[:])
 	m.heapMax = max(m.heapMax, int64(m.sample[0].Value.Uint64()))
-	m.rssMax = max(m.rssMax, residentBytes())
+	m.rss = residentBytes()
+	m.rssMax = max(m.rssMax, m.rss)
+}
+
+// memory is what the process had at the last look: resident memory, or the
+// heap where that cannot be read.
+func (m *meter) memory() int64 {
+	if m.rss > 0 {
+		return m.rss
+	}
+	return int64(m.sample[0].Value.Uint64())
 }
 
 func (m *meter) read() usage {

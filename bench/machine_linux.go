@@ -78,3 +78,15 @@ func residentBytes() int64 {
 	}
 	return pages * int64(os.Getpagesize())
 }
+
+// writtenBytes is what this process has given to disks so far; -1 if unknown.
+func writtenBytes() int64 {
+	var u unix.Rusage
+	if unix.Getrusage(unix.RUSAGE_SELF, &u) != nil {
+		return -1
+	}
+	return u.Oublock * blockBytes
+}
+
+// blockBytes is the unit of the kernel's counters of blocks.
+const blockBytes = 512

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"context"
+	"fmt"
 	"runtime"
 	"sync"
 	"sync/atomic"
@@ -204,6 +205,7 @@ func (m *slowRun) stall(s *session, stalled []*consumer, during, after int64) er
 	for _, c := range stalled {
 		c.stall <- resume
 	}
+	s.say(fmt.Sprintf("%d of %d streams stalled", len(stalled), s.sc.Streams))
 	m.stalledAt, m.inspected = s.hubStats()
 	if err := s.sleepUntil(after); err != nil {
 		return err
@@ -211,11 +213,13 @@ func (m *slowRun) stall(s *session, stalled []*consumer, during, after int64) er
 	m.resumedAt, _ = s.hubStats()
 	at := s.clock.now()
 	close(resume)
+	s.say("all streams read again")
 	last, err := s.confirm(stalled, s.rev.Load())
 	if err != nil {
 		return err
 	}
 	m.recovery = time.Duration(last - at)
+	s.say("after the stall")
 	return nil
 }
 
@@ -252,6 +256,7 @@ func (m *interferenceRun) measure(s *session) error {
 		if err := s.sleepUntil(during); err != nil {
 			return err
 		}
+		s.say("others read history")
 		ctx, stop := context.WithCancel(s.ctx)
 		var replays sync.WaitGroup
 		for i := range s.sc.Streams {

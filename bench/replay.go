@@ -142,7 +142,7 @@ func (m *catchUpRun) catchUp(s *session, start int64) error {
 		history = nil // a recording
 	} else {
 		for i := range s.sc.Watchers {
-			s.planned += history(i)
+			s.planned.Add(history(i))
 		}
 	}
 	_, err := s.beginWatches(group{

@@ -45,8 +45,9 @@ type Options struct {
 	// Recording is the history that the scenario replay replays; Kind must
 	// hold it.
 	Recording *Recording
-	// Observe is told what the last second looked like; nil is nobody. It is
-	// called from one goroutine at a time and should return soon.
+	// Observe is told every half second what the last second looked like; nil
+	// is nobody. It is called from one goroutine at a time and should return
+	// soon.
 	Observe func(Tick)
 }
 
@@ -80,6 +81,7 @@ type runner struct {
 	options Options
 	began   time.Time
 	result  *Result
+	checked int64 // events of the scenarios that are over
 }
 
 func (r *runner) all(ctx context.Context) error {
@@ -181,7 +183,8 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 	if err != nil {
 		return run, errors.Join(err, target.Close())
 	}
-	s.began, s.observe = r.began, r.options.Observe
+	s.began, s.observe, s.number, s.repetition, s.checkedBefore = r.began, r.options.Observe, i, rep, r.checked
+	defer func() { r.checked += s.delivered() }()
 	s.dir = dir
 	m := newMeasurement(sc, r.options.Recording)
 	err = m.measure(s)

@@ -6,31 +6,24 @@ import (
 	"github.com/watchkv/watchkv/watch"
 )
 
-// Tick is what the last second of a run looked like, for whoever watches it.
-type Tick struct {
-	Elapsed  time.Duration // since the run began
-	Scenario string        // with its shape; "catchup: writing history" before the measurement
-	Puts     float64       // per second
-	Events   float64       // per second
-	// Notify latency and the generator's own delay; -1 when nothing came.
-	P50, P99, Max, Late time.Duration
-	// Intended puts per second; 0 when there is no schedule.
-	Intended float64
-	// Watchers by state; -1 when the target does not show it.
-	Unsynced, Victims int
-}
-
-// sampler reads figures once a second, and memory ten times as often, until
-// it is stopped. Its fields belong to its goroutine until then.
+// sampler reads figures once a second, for an observer twice, and memory ten
+// times, until it is stopped. Its fields belong to its goroutine until then.
 type sampler struct {
-	rec      *recorder
-	inspect  func() (watch.Stats, bool)
-	observe  func(Tick)
-	began    time.Time // of the run
-	title    string
+	session *session
+	stage   string         // what goes on where the scenario does not say it
+	filling bool           // the store cannot be looked into
+	length  time.Duration  // planned, warm-up included; 0: until all is done
+	part    func() float64 // that is done; -1: unknown
+	// intended is the planned rate, 0 without one.
 	intended float64
 
-	meter   *meter
+	meter  *meter
+	began  mark
+	spare  secondFigures    // changes places with a lane's while those are read
+	halves [2]secondFigures // of the second under way, the newer one last
+	second secondFigures    // both of them
+	marks  [3]mark          // counters half seconds ago, the newest last
+
 	pinned  int64 // most bytes seen in outboxes
 	pending int64 // most bytes seen in one
 	series  Series
@@ -39,14 +32,30 @@ type sampler struct {
 	done chan struct{} // closed by the goroutine
 }
 
+// mark is what counters that only grow said at one moment.
+type mark struct {
+	at      time.Time
+	stats   watch.Stats
+	known   bool
+	cpu     time.Duration
+	written int64 // -1: unknown
+}
+
 const (
 	seriesInterval = time.Second
 	looksPerSecond = 10
+	looksPerHalf   = looksPerSecond / 2
 )
 
 func (s *sampler) start() {
-	s.meter = newMeter()
 	s.series.Interval = seriesInterval
+	s.spare, s.second = newSecond(), newSecond()
+	s.halves = [2]secondFigures{newSecond(), newSecond()}
+	s.session.rec.takeSecond(&s.halves[1], &s.spare)
+	s.halves[1].reset() // what came before is not of the first second
+	s.meter = newMeter()
+	s.began = s.count(s.look())
+	s.marks = [3]mark{s.began, s.began, s.began}
 	s.stop, s.done = make(chan struct{}), make(chan struct{})
 	go s.run()
 }
@@ -62,7 +71,6 @@ func (s *sampler) run() {
 	defer close(s.done)
 	ticker := time.NewTicker(seriesInterval / looksPerSecond)
 	defer ticker.Stop()
-	last := time.Now()
 	for n := 1; ; n++ {
 		select {
 		case <-s.stop:
@@ -70,38 +78,56 @@ func (s *sampler) run() {
 		case <-ticker.C:
 		}
 		s.meter.look()
-		stats, known := s.inspect()
-		if known {
-			s.pinned = max(s.pinned, stats.PendingBytes)
-			s.pending = max(s.pending, stats.PendingBytesMax)
-		}
-		if n%looksPerSecond == 0 {
-			now := time.Now()
-			s.second(now.Sub(last), stats, known)
-			last = now
+		m := s.look()
+		if n%looksPerHalf == 0 {
+			s.half(m, n%looksPerSecond == 0)
 		}
 	}
 }
 
-func (s *sampler) second(took time.Duration, stats watch.Stats, known bool) {
-	got := s.rec.takeSecond()
-	t := Tick{
-		Elapsed: time.Since(s.began), Scenario: s.title, Intended: s.intended,
-		Puts: float64(got.puts) / took.Seconds(), Events: float64(got.events) / took.Seconds(),
-		P50: -1, P99: -1, Max: -1, Late: -1, Unsynced: -1, Victims: -1,
+// look reads the counters, and remembers what outboxes held at most.
+func (s *sampler) look() mark {
+	m := mark{at: time.Now()}
+	if s.filling {
+		return m
 	}
-	if got.notify.TotalCount() > 0 {
-		t.P50 = time.Duration(got.notify.ValueAtQuantile(50))
-		t.P99 = time.Duration(got.notify.ValueAtQuantile(99))
-		t.Max = time.Duration(got.notify.Max())
+	if m.stats, m.known = s.session.hubStats(); m.known {
+		s.pinned = max(s.pinned, m.stats.PendingBytes)
+		s.pending = max(s.pending, m.stats.PendingBytesMax)
 	}
-	if got.late.TotalCount() > 0 {
-		t.Late = time.Duration(got.late.ValueAtQuantile(99))
+	return m
+}
+
+// count completes a mark with what is not read as often.
+func (s *sampler) count(m mark) mark {
+	m.cpu, m.written = cpuTime(), writtenBytes()
+	return m
+}
+
+// half ends half a second, and with every other one a second.
+func (s *sampler) half(now mark, whole bool) {
+	now = s.count(now)
+	s.marks[0], s.marks[1], s.marks[2] = s.marks[1], s.marks[2], now
+	s.halves[0], s.halves[1] = s.halves[1], s.halves[0]
+	s.session.rec.takeSecond(&s.halves[1], &s.spare)
+	if s.session.observe == nil && !whole {
+		return
 	}
-	if known {
-		t.Unsynced, t.Victims = stats.Unsynced, stats.Victims
-		s.series.VictimWatchers = append(s.series.VictimWatchers, stats.Victims)
-		s.series.UnsyncedWatcher = append(s.series.UnsyncedWatcher, stats.Unsynced)
+	s.second.sum(&s.halves[0], &s.halves[1])
+	t := s.tick(now, whole)
+	if whole {
+		s.append(t)
+	}
+	if s.session.observe != nil {
+		s.session.observe(t)
+	}
+}
+
+// append adds a whole second to the series.
+func (s *sampler) append(t Tick) {
+	if t.Victims >= 0 {
+		s.series.VictimWatchers = append(s.series.VictimWatchers, t.Victims)
+		s.series.UnsyncedWatcher = append(s.series.UnsyncedWatcher, t.Unsynced)
 	}
 	s.series.PutsPerS = append(s.series.PutsPerS, t.Puts)
 	s.series.EventsPerS = append(s.series.EventsPerS, t.Events)
@@ -110,7 +136,4 @@ func (s *sampler) second(took time.Duration, stats watch.Stats, known bool) {
 	s.series.NotifyMax = append(s.series.NotifyMax, int64(t.Max))
 	s.series.LateP99 = append(s.series.LateP99, int64(t.Late))
 	s.series.HeapBytes = append(s.series.HeapBytes, int64(s.meter.sample[0].Value.Uint64()))
-	if s.observe != nil {
-		s.observe(t)
-	}
 }

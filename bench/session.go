@@ -54,8 +54,13 @@ type session struct {
 	history *watchtest.History
 	began   time.Time // the run, for progress
 	observe func(Tick)
-	options Options
-	dir     string
+	// Where it stands in the run, for progress.
+	number, repetition int
+	checkedBefore      int64
+	stage              atomic.Pointer[string] // what goes on, if the scenario says it
+	errors             atomic.Int64
+	options            Options
+	dir                string
 	// etcdRules: see TargetFacts.EtcdRules.
 	etcdRules bool
 
@@ -67,9 +72,9 @@ type session struct {
 	givenUp      atomic.Bool    // the target did not answer when the scenario was cut
 	ended        int64          // moment at which the measurement stopped
 	usage        usage
-	historyBytes int64   // keys and values that fill wrote
-	perKey       []int64 // events of the history, by number of the key; see wanted
-	planned      int64   // events that the measured part would deliver, if known
+	historyBytes int64        // keys and values that fill wrote
+	perKey       []int64      // events of the history, by number of the key; see wanted
+	planned      atomic.Int64 // events that the measured part would deliver, if known
 	inside       insideStats
 	series       *Series
 	curve        *Curve // of catching up, if that was traced
@@ -88,7 +93,22 @@ func (s *session) noteRev(rev int64) {
 }
 
 // fail ends the scenario with what went wrong first.
-func (s *session) fail(err error) { s.cancel(err) }
+func (s *session) fail(err error) {
+	s.errors.Add(1)
+	s.cancel(err)
+}
+
+// say tells whoever watches the run what goes on from now on; see Tick.Stage.
+func (s *session) say(stage string) { s.stage.Store(&stage) }
+
+// checked is how many events the run has held against the promises; -1 is
+// without a checker.
+func (s *session) checked() int64 {
+	if s.options.Unchecked {
+		return -1
+	}
+	return s.checkedBefore + s.delivered()
+}
 
 // wait waits for one of three: the channel, the end of the session, or a
 // target that has stopped answering.
@@ -252,8 +272,16 @@ func (s *session) confirmEach(group []*consumer, rev int64) (each []int64, err e
 // sampled runs the measured part of a scenario with a sampler beside it.
 func (s *session) sampled(measure func() error) error {
 	before, _ := s.hubStats()
-	sam := &sampler{rec: s.rec, inspect: s.hubStats, observe: s.observe, began: s.began, title: s.sc.Title(), intended: s.sc.RatePerS}
-	s.rec.takeSecond() // what came before is not of the first second
+	delivered := s.delivered()
+	sam := &sampler{session: s, intended: s.sc.RatePerS, part: func() float64 {
+		if planned := s.planned.Load(); planned > 0 {
+			return float64(s.delivered()-delivered) / float64(planned)
+		}
+		return -1
+	}}
+	if s.sc.Duration > 0 {
+		sam.length = s.sc.Warmup + s.sc.Duration
+	}
 	sam.start()
 	if s.options.Longest > 0 {
 		defer time.AfterFunc(s.options.Longest, func() { s.fail(errLongest); close(s.cut) }).Stop()
@@ -297,7 +325,9 @@ func (s *session) fill() (base int64, err error) {
 		base = emptyRev
 	}
 	s.rev.Store(base)
-	sam := &sampler{rec: s.rec, inspect: func() (watch.Stats, bool) { return watch.Stats{}, false }, observe: s.observe, began: s.began, title: s.sc.Name + " fill"}
+	sam := &sampler{session: s, stage: stageFilling, filling: true, part: func() float64 {
+		return float64(s.rev.Load()-base) / float64(max(1, s.sc.History))
+	}}
 	sam.start()
 	defer sam.end()
 	var value []byte

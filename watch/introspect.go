@@ -27,6 +27,8 @@ func (h *Hub) Stats() Stats {
 		if i == 0 || s.OfferedRevision < sum.OfferedRevision {
 			sum.OfferedRevision = s.OfferedRevision
 		}
+		sum.VictimNext = lower(sum.VictimNext, s.VictimNext)
+		sum.UnsyncedNext = lower(sum.UnsyncedNext, s.UnsyncedNext)
 	}
 	return sum
 }
@@ -45,9 +47,31 @@ func (sh *shard) readStats() Stats {
 		bytes, peak := st.box.pending()
 		s.PendingBytes += bytes
 		s.PendingBytesMax = max(s.PendingBytesMax, peak)
+		for _, victim := range st.victims {
+			if victim.live() > 0 {
+				s.VictimNext = lower(s.VictimNext, victim.behind.next)
+				break // the others wait for less long
+			}
+		}
+	}
+	for i := 0; i < len(sh.unsynced); i += 1 + len(sh.unsynced)/unsyncedLooks {
+		if st := sh.unsynced[i]; !st.gone && st.state == Unsynced && st.live() > 0 {
+			s.UnsyncedNext = lower(s.UnsyncedNext, st.behind.next)
+		}
 	}
 	s.OfferedRevision = sh.offered
 	return s
+}
+
+// unsyncedLooks bounds how many seats Stats looks at under the lock.
+const unsyncedLooks = 256
+
+// lower is the lower of two revisions; 0 is none.
+func lower(a, b int64) int64 {
+	if a == 0 || b != 0 && b < a {
+		return b
+	}
+	return a
 }
 
 // Watches describes every watch, in no order. It holds up dispatch while it

@@ -304,6 +304,7 @@ func (s *script) stats(b *strings.Builder, d *datadriven.TestData) {
 		"offers": st.Offers, "dispatched": st.EventsDispatched, "pending": st.PendingBytes, "prev-missing": st.PrevKVMissing,
 		"memory": st.CatchUp[WayMemory].Events, "index": st.CatchUp[WayIndex].Events, "scan": st.CatchUp[WayScan].Events,
 		"chunks": st.ChunksRead, "plans-index": st.PlansIndex, "plans-scan": st.PlansScan, "streams": int64(st.Streams),
+		"victim-next": st.VictimNext, "unsynced-next": st.UnsyncedNext,
 		"groups": int64(s.hub.shards[0].groups.count), "awake": int64(s.hub.shards[0].groups.first.Len()),
 	}
 	for _, a := range d.CmdArgs {

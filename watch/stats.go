@@ -35,6 +35,10 @@ type Stats struct {
 	PlansRevised int64
 	// OfferedRevision is the lowest revision offered by all shards.
 	OfferedRevision int64
+	// VictimNext and UnsyncedNext are about the lowest revision that such a
+	// watch still needs, 0 if there is none: of the longest waiting victim of
+	// every stream, and of at most 256 unsynced ones.
+	VictimNext, UnsyncedNext int64
 }
 
 // Way is a way of catching up.

@@ -35,7 +35,7 @@ func newProgress(t *terminal, quiet bool) *progress {
 const progressHeader = "time scenario        puts/s     p50     p99     max events/s unsync victim   late"
 
 func (p *progress) tick(t bench.Tick) {
-	if p.quiet {
+	if p.quiet || !t.Second && !p.live {
 		return
 	}
 	mark, reasons := marks(t)
