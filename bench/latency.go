@@ -265,6 +265,28 @@ func (a *answers) get(rev int64) (due, acked int64, j joined) {
 	return due, acked, found
 }
 
+// Decode reads the distribution. negative is not nil for a signed one and has
+// the amounts below zero.
+func (h Histogram) Decode() (positive, negative *hdrhistogram.Histogram, err error) {
+	text := h.HDR
+	if h.Signed {
+		if negative, err = decode(h.Negative); err != nil {
+			return nil, nil, err
+		}
+		text = h.Positive
+	}
+	positive, err = decode(text)
+	return positive, negative, err
+}
+
+func decode(text string) (*hdrhistogram.Histogram, error) {
+	h, err := hdrhistogram.Decode([]byte(text))
+	if err != nil {
+		return nil, fmt.Errorf("bench: decode histogram: %w", err)
+	}
+	return h, nil
+}
+
 // encode writes a histogram as other HDR tools read it.
 func encode(h *hdrhistogram.Histogram) (string, error) {
 	if h == nil {

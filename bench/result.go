@@ -72,6 +72,10 @@ type Run struct {
 	Repetition int    `json:"repetition"`
 	Planned    int    `json:"plan_index"` // in Plan.Scenarios
 	CutShort   bool   `json:"cut_short,omitempty"`
+	// Began is when the scenario began, after Result.Started; Took how long it
+	// lasted, with everything before and after the measured part.
+	Began time.Duration `json:"began_ns,omitempty"`
+	Took  time.Duration `json:"took_ns,omitempty"`
 
 	Promises []Promise `json:"promises"`
 	// Metrics by name; the unit ends it. What was not measured is not here

@@ -163,9 +163,10 @@ func (r *runner) notRun(rep, i int) {
 func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) {
 	sc := r.plan.Scenarios[i]
 	run = Run{
-		Scenario: sc.Title(), Repetition: rep, Planned: i,
+		Scenario: sc.Title(), Repetition: rep, Planned: i, Began: time.Since(r.began),
 		Metrics: map[string]float64{}, NotMeasured: map[string]string{}, Histograms: map[string]Histogram{},
 	}
+	defer func() { run.Took = time.Since(r.began) - run.Began }()
 	dir := filepath.Join(r.options.Dir, either(r.options.Folder, FolderOf(r.plan, rep, i)))
 	givenUp := false
 	if !r.options.Keep {

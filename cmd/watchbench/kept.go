@@ -11,16 +11,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
-
-	"github.com/watchkv/watchkv/bench"
 )
 
 // keptResults is how many results of runs without --json are remembered.
 const keptResults = 10
 
 // writable is a result or a comparison.
-type writable interface{ WriteFile(path string) error }
+type writable interface {
+	WriteFile(path string) error
+	FileName() string
+}
 
 // keptName is the form of the names of kept results; nothing else in their
 // directory is touched. Names sort by their time.
@@ -35,9 +35,8 @@ func keptDir() (string, error) {
 	return filepath.Join(cache, "watchbench"), nil
 }
 
-// keep remembers a document among the last ten. about are the words of its
-// name after the time.
-func keep(started time.Time, about []string, document writable) error {
+// keep remembers a document among the last ten, under the name it has itself.
+func keep(document writable) error {
 	dir, err := keptDir()
 	if err != nil {
 		return err
@@ -45,7 +44,7 @@ func keep(started time.Time, about []string, document writable) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return err
 	}
-	name := documentName(started, about...)
+	name := document.FileName()
 	base := strings.TrimSuffix(name, ".json")
 	for n := 2; fileKind(filepath.Join(dir, name)) != ""; n++ { // of the same second
 		name = base + "+" + strconv.Itoa(n) + ".json"
@@ -94,45 +93,13 @@ func latestKept() (path string, count int, err error) {
 	return filepath.Join(dir, names[len(names)-1]), len(names), nil
 }
 
-var unnameable = regexp.MustCompile(`[^a-z0-9.]+`)
-
-// documentName is the name we choose for a file: its time, then words.
-func documentName(started time.Time, about ...string) string {
-	words := []string{started.UTC().Format("20060102T150405Z")}
-	for _, word := range about {
-		if word = strings.Trim(unnameable.ReplaceAllString(strings.ToLower(word), "-"), "-"); word != "" {
-			words = append(words, word)
-		}
-	}
-	return strings.Join(words, "-") + ".json"
-}
-
-// aboutResult are the words of a result's name: target, scenarios, seed.
-func aboutResult(res *bench.Result) []string {
-	scenarios := "multi"
-	if names := scenariosOf(res.Plan); len(names) == 1 {
-		scenarios = names[0]
-	}
-	return []string{res.Target.Name(), scenarios, fmt.Sprint(res.Plan.Seed)}
-}
-
-// scenariosOf lists the names of a plan's scenarios, each once.
-func scenariosOf(plan bench.Plan) (names []string) {
-	for _, sc := range plan.Scenarios {
-		if !slices.Contains(names, sc.Name) {
-			names = append(names, sc.Name)
-		}
-	}
-	return names
-}
-
 // keep remembers a result where no --json asks for it. That it could not be
 // is a line and no more: the figures stand in the terminal.
-func (m *measuring) keep(started time.Time, about []string, document writable) {
+func (m *measuring) keep(document writable) {
 	if m.output.json != "" || m.output.noKeep {
 		return
 	}
-	if err := keep(started, about, document); err != nil {
+	if err := keep(document); err != nil {
 		fmt.Fprintf(m.term.err, "not kept for 'watchbench report': %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"os"
 	"path/filepath"
 	"strings"
 
@@ -9,14 +10,16 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/bench/view"
 )
 
 // reportCommand is one call of watchbench report.
 type reportCommand struct {
-	term    *terminal
-	color   string
-	verbose bool
-	set     *pflag.FlagSet
+	term           *terminal
+	color, hdr     string
+	bench, csv     bool
+	quiet, verbose bool
+	set            *pflag.FlagSet
 }
 
 // document is a file that was read: a result, or those of a comparison.
@@ -31,21 +34,59 @@ func newReport(t *terminal) *cobra.Command {
 	r.set = cmd.Flags()
 	r.color = "auto"
 	views := options{r.set, groupViews}
+	views.on(&r.bench, option{
+		name: "bench", text: "Go's benchmark format, for benchstat",
+		more: "Scenario, shape, engine and durability are in the name; benchstat -col /engine puts engines side by side.",
+	})
+	views.on(&r.csv, option{name: "csv", text: "a row for each metric of each run, or why it is missing"})
+	views.text(&r.hdr, option{
+		name: "hdr", word: "DIR", text: "logs and percentiles for the tools of HdrHistogram", dir: true,
+		more: "A .hlog file for each result, a .hgrm file for each histogram. DIR is made if it is not there.",
+	})
 	views.text(&r.color, colorOption)
 	views.on(&r.verbose, verboseOption)
+	views.on(&r.quiet, option{name: "quiet", short: "q", text: "nothing but the view"})
 	cmd.RunE = func(_ *cobra.Command, files []string) error { return r.run(files) }
 	return cmd
 }
+
+// forms are the flags that choose what report makes; at most one is given.
+var forms = []string{"bench", "csv", "hdr"}
 
 func (r *reportCommand) run(files []string) error {
 	if err := checkColor(r.color); err != nil {
 		return err
 	}
+	var asked []string
+	for _, name := range forms {
+		if r.set.Changed(name) {
+			asked = append(asked, "--"+name)
+		}
+	}
+	if len(asked) > 1 {
+		return misused("%s with %s: one view at a time", asked[0], asked[1])
+	}
+	if r.hdr == "" && r.set.Changed("hdr") {
+		return misused("--hdr \"\": a directory is missing")
+	}
 	documents, err := r.read(files)
 	if err != nil {
 		return err
 	}
-	return r.text(documents)
+	switch {
+	case r.bench:
+		err = view.Bench(r.term.rawOut, inputs(documents))
+	case r.csv:
+		err = view.CSV(r.term.rawOut, inputs(documents))
+	case r.hdr != "":
+		err = r.histograms(documents)
+	default:
+		err = r.text(documents)
+	}
+	if err != nil {
+		return unmeasured("the report cannot be written: %v", err)
+	}
+	return nil
 }
 
 // read reads the files, or the newest of those that were kept.
@@ -58,7 +99,7 @@ func (r *reportCommand) read(files []string) ([]document, error) {
 		if latest == "" {
 			return nil, misused("no result is kept yet; run watchbench run first, or name a file")
 		}
-		fmt.Fprintf(r.term.err, "%s   the newest of %d kept in %s\n", filepath.Base(latest), count, filepath.Dir(latest))
+		r.say("%s   the newest of %d kept in %s", filepath.Base(latest), count, filepath.Dir(latest))
 		files = []string{latest}
 	}
 	documents := make([]document, 0, len(files))
@@ -72,6 +113,13 @@ func (r *reportCommand) read(files []string) ([]document, error) {
 	return documents, nil
 }
 
+// say tells on stderr what was done.
+func (r *reportCommand) say(format string, args ...any) {
+	if !r.quiet {
+		fmt.Fprintf(r.term.err, format+"\n", args...)
+	}
+}
+
 func readDocument(file string) (d document, err error) {
 	d.name = filepath.Base(file)
 	if file == "-" {
@@ -81,6 +129,31 @@ func readDocument(file string) (d document, err error) {
 		err = misused("%v", err)
 	}
 	return d, err
+}
+
+func inputs(documents []document) (all []view.Input) {
+	for _, d := range documents {
+		for _, res := range d.results {
+			all = append(all, view.Input{File: d.name, Result: res})
+		}
+	}
+	return all
+}
+
+// histograms writes the files of --hdr.
+func (r *reportCommand) histograms(documents []document) error {
+	if err := os.MkdirAll(r.hdr, 0o755); err != nil {
+		return err
+	}
+	files, err := view.HDR(r.hdr, inputs(documents))
+	if err != nil {
+		return err
+	}
+	if len(files) == 0 {
+		return fmt.Errorf("no histogram is in it")
+	}
+	r.say("%s: %d files; a log (.hlog) for each result, percentiles (.hgrm) for each histogram", r.hdr, len(files))
+	return nil
 }
 
 // text prints what run printed.
@@ -101,7 +174,7 @@ func (r *reportCommand) text(documents []document) error {
 				Again: again(res),
 			})
 			if err != nil {
-				return unmeasured("the report cannot be written: %v", err)
+				return err
 			}
 		}
 	}

@@ -110,7 +110,7 @@ func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
 	}
 	err := r.output.writeJSON(r.term, res)
 	if len(res.Runs) > 0 {
-		r.keep(res.Started, aboutResult(res), res)
+		r.keep(res)
 	}
 	switch {
 	case res.Broken != nil:

@@ -48,8 +48,9 @@ Short form (no -s, no -d): notify in three shapes, 4 s each after 1 s warm-up, c
 		examples: []example{
 			{"watchbench report", ""},
 			{"watchbench report main.json pr.json", ""},
+			{"watchbench report --bench main.json > main.txt", "for benchstat, which can put engines side by side"},
 		},
-		notes: `FILE is a result of --json; - is standard input. Without a view: the tables that run printed.
+		notes: `FILE is a result or a comparison of --json; - is standard input. One view at a time; without one: the tables that run printed.
 Exit: 0 shown · 2 wrong use, or a file that is no result · 3 could not be written`,
 	},
 	{

@@ -79,6 +79,7 @@ var rules = []rule{
 			"github.com/jedib0t/go-pretty/v6/", "golang.org/x/term",
 		},
 	},
+	{pkg: "bench/view", ours: []string{"bench"}, libs: []string{"github.com/HdrHistogram/hdrhistogram-go"}},
 	{
 		pkg:  "cmd/watchbench/*",
 		ours: []string{"backend", "mvcc", "watch", "bench", "bench/*", "cmd/watchbench/*"},
