@@ -71,10 +71,8 @@ func Doubts(sc Scenario, run Run) (doubts []Doubt) {
 			break
 		}
 	}
-	if sc.Name == Notify && run.Series != nil {
-		if grew, ok := growth(run.Series.NotifyP99, int(sc.Warmup/time.Second)+1); ok && grew > unsteady {
-			doubts = append(doubts, Doubt{"steady", grew, fmt.Sprintf("not steady: p99 grew %s from first to second half", figure.Percent(grew))})
-		}
+	if grew, ok := Growth(sc, run); ok && grew > unsteady {
+		doubts = append(doubts, Doubt{"steady", grew, fmt.Sprintf("not steady: p99 grew %s from first to second half", figure.Percent(grew))})
 	}
 	return doubts
 }
@@ -86,6 +84,16 @@ func ratedParts(sc Scenario) []string {
 		return []string{"before.", "after."}
 	}
 	return []string{"", "quiet."}
+}
+
+// Growth is by how much the notify p99 of the measured seconds grew from their
+// first half to their second. ok is false where a change is part of the
+// scenario, or the seconds are too few to tell.
+func Growth(sc Scenario, run Run) (ratio float64, ok bool) {
+	if sc.Name != Notify || run.Series == nil {
+		return 0, false
+	}
+	return growth(run.Series.NotifyP99, int(sc.Warmup/time.Second)+1)
 }
 
 // growth compares the mean of a series' second half with that of its first,

@@ -1,0 +1,212 @@
+package page
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/bench/figure"
+	"github.com/watchkv/watchkv/bench/stat"
+)
+
+// headline is the answer in one sentence. Of several targets it names only
+// differences that chance does not explain; of one it states what was found.
+func (b *builder) headline() string {
+	switch {
+	case len(b.measures) == 0 && b.runs == 0:
+		return "Nothing was measured."
+	case len(b.subjects) == 1:
+		return b.plainHeadline()
+	}
+	return b.comparison()
+}
+
+// verbs of the families, for one target and for several, and what a tie is
+// called.
+var verbs = map[family][3]string{
+	catchUpFamily: {"catches up fastest", "catch up fastest", "catch-up"},
+	putsFamily:    {"takes the most puts", "take the most puts", "puts"},
+	notifyFamily:  {"has the lowest notify latency", "have the lowest notify latency", "notify latency"},
+}
+
+func (b *builder) comparison() string {
+	var won, tied, open []string
+	last := ""
+	for _, f := range []family{catchUpFamily, putsFamily, notifyFamily} {
+		m, ok := first(b.measures, f)
+		if !ok {
+			continue
+		}
+		r := m.ranked()
+		if len(r.all) < 2 {
+			continue
+		}
+		var best []string
+		for _, i := range r.best {
+			best = append(best, b.subjects[i].short)
+		}
+		switch {
+		case len(best) == len(r.all) && !r.told:
+			open = append(open, verbs[f][2])
+		case len(best) == len(r.all):
+			tied = append(tied, verbs[f][2])
+		case len(best) == 1 && best[0] == last:
+			won[len(won)-1] += " and " + verbs[f][0]
+		case len(best) == 1:
+			won = append(won, best[0]+" "+verbs[f][0])
+			last = best[0]
+		default:
+			won = append(won, listed(best)+" "+verbs[f][1])
+			last = ""
+		}
+	}
+	return b.sentence(won, tied, open)
+}
+
+func (b *builder) sentence(won, tied, open []string) string {
+	text := upper(strings.Join(won, ", "))
+	switch {
+	case text == "" && len(tied) == 0 && len(open) == 0:
+		return fmt.Sprintf("%d targets, and no figure that two of them share.", len(b.subjects))
+	case text == "" && len(tied) == 0:
+		return fmt.Sprintf("%s side by side, with too few runs to tell them apart.", upper(listed(b.shortNames())))
+	case text == "":
+		return "In " + listed(tied) + " the targets do not differ."
+	case len(tied) > 0:
+		return text + "; in " + listed(tied) + " they do not differ."
+	}
+	return text + "."
+}
+
+func (b *builder) shortNames() (names []string) {
+	for _, s := range b.subjects {
+		names = append(names, s.short)
+	}
+	return names
+}
+
+// plainHeadline states the first figure of one target.
+func (b *builder) plainHeadline() string {
+	name := b.subjects[0].name
+	if m, ok := first(b.measures, notifyFamily); ok {
+		e := stat.Summarize(m.scene.values(0, m.metric))
+		return fmt.Sprintf("%s tells %s of a put within %s, 99 times of 100.", upper(name), counted(int64(m.scene.sc.Watchers), "watcher"), m.text(e.Median))
+	}
+	if m, ok := first(b.measures, catchUpFamily); ok {
+		if took := m.scene.values(0, "catchup.synced_ns"); len(took) > 0 {
+			verb := "all synced after"
+			if cutShort(m.scene.runs[0]) {
+				verb = "not all synced after"
+			}
+			return fmt.Sprintf("%s catching up on %s: %s %s, at %s.", counted(int64(m.scene.sc.Watchers), "watcher"), name, verb, duration(stat.Summarize(took).Median), m.text(stat.Summarize(m.scene.values(0, m.metric)).Median))
+		}
+	}
+	if len(b.measures) > 0 {
+		m := b.measures[0]
+		return fmt.Sprintf("%s on %s: %s.", m.title, name, m.text(stat.Summarize(m.scene.values(0, m.metric)).Median))
+	}
+	return name + " was measured; the figures are below."
+}
+
+func cutShort(runs []bench.Run) bool {
+	for _, run := range runs {
+		if run.CutShort {
+			return true
+		}
+	}
+	return false
+}
+
+// card is one of the four figures under the headline.
+type card struct {
+	Name, Value, Small string
+	Good               bool // all promises kept
+}
+
+func (b *builder) cards() []card {
+	all := []card{b.promiseCard()}
+	for _, c := range []struct {
+		f    family
+		name string
+	}{{notifyFamily, "Notify p99"}, {catchUpFamily, "Catch-up"}} {
+		if m, ok := first(b.measures, c.f); ok {
+			all = append(all, b.card(c.name, m))
+		} else {
+			all = append(all, card{Name: c.name, Value: "n/a", Small: "not asked for"})
+		}
+	}
+	return append(all, b.putsCard())
+}
+
+// putsCard shows puts at full speed, or what an answer took where the rate was
+// set.
+func (b *builder) putsCard() card {
+	if m, ok := first(b.measures, putsFamily); ok {
+		name := "Puts"
+		if b.durable() {
+			name = "Durable puts"
+		}
+		return b.card(name, m)
+	}
+	for _, s := range b.scenes {
+		m := measure{scene: s, metric: "put.p99_ns", less: true}
+		if s.sc.Name == bench.Notify && m.measured() {
+			c := b.card("Put p99", m)
+			c.Small += "; at " + figure.Rate(s.sc.RatePerS) + " puts/s"
+			return c
+		}
+	}
+	return card{Name: "Puts", Value: "n/a", Small: "not asked for"}
+}
+
+// durable says whether every target has a put on disk before its answer.
+func (b *builder) durable() bool {
+	for _, s := range b.subjects {
+		if f := s.facts(); f.Durability != "sync" || f.Volatile {
+			return false
+		}
+	}
+	return true
+}
+
+func (b *builder) card(name string, m measure) card {
+	r := m.ranked()
+	all := r.all
+	c := card{Name: name, Value: m.text(all[0].Median)}
+	best := b.subjects[all[0].subject].short
+	switch {
+	case len(b.subjects) == 1:
+		c.Small = m.scene.name
+		if n := all[0].N; n > 1 {
+			c.Small += fmt.Sprintf(", median of %d", n)
+		}
+	case len(all) == 1:
+		c.Small = best + "; others n/a"
+	case all[1].toBest.Verdict != stat.NoDifference:
+		c.Small = fmt.Sprintf("%s; %s %s", best, b.subjects[all[1].subject].short, m.text(all[1].Median))
+	default:
+		c.Small = fmt.Sprintf("%s; %s no difference", best, b.subjects[all[1].subject].short)
+	}
+	return c
+}
+
+func (b *builder) promiseCard() card {
+	c := card{Name: "Guarantees", Value: "✓ all kept", Good: true}
+	until := false
+	for _, s := range b.subjects {
+		for _, res := range s.results {
+			if res.Unchecked {
+				return card{Name: c.Name, Value: "not checked", Small: "the checker was left out"}
+			}
+			until = until || !res.Complete
+		}
+	}
+	if b.checked == 0 {
+		return card{Name: c.Name, Value: "not checked", Small: "no event was seen"}
+	}
+	c.Small = figure.Count(b.checked) + " events checked"
+	if until {
+		c.Value = "✓ kept until cut"
+	}
+	return c
+}

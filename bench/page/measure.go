@@ -1,0 +1,166 @@
+package page
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/bench/figure"
+	"github.com/watchkv/watchkv/bench/stat"
+)
+
+// measure is a figure that the page draws for each target.
+type measure struct {
+	scene  *scene
+	metric string
+	family family
+	title  string
+	about  string // load and meaning, in words
+	less   bool   // less is better
+}
+
+// family groups measures that answer the same question; the headline and the
+// cards name one of each.
+type family int
+
+const (
+	otherFamily family = iota
+	notifyFamily
+	catchUpFamily
+	putsFamily
+)
+
+func (m measure) text(v float64) string { return metricText(m.metric, v) }
+
+func (m measure) better(a, b float64) bool { return (a < b) == m.less && a != b }
+
+// measuresOf lists what a scene is asked for, the most telling first.
+func measuresOf(s *scene) []measure {
+	sc := s.sc
+	watchers := counted(int64(sc.Watchers), "watcher") + ", " + shapeWords(sc)
+	figureOf := func(metric string, f family, title, about string, less bool) measure {
+		return measure{scene: s, metric: metric, family: f, title: title, about: about, less: less}
+	}
+	switch sc.Name {
+	case bench.Notify:
+		all := []measure{figureOf("notify.p99_ns", notifyFamily, "Notify latency, p99",
+			watchers+"; "+loadWords(sc)+"; from intended put to event.", true)}
+		if sc.FullSpeed {
+			all = append(all, figureOf("put.rate_per_s", putsFamily, "Puts at full speed",
+				counted(int64(sc.Writers), "writer")+" as fast as they are answered, watched by "+watchers+".", false))
+		}
+		return all
+	case bench.CatchUp, bench.Replay:
+		what := "the history"
+		if sc.History > 0 {
+			what = counted(sc.History, "revision")
+		}
+		return []measure{figureOf("catchup.events_per_s", catchUpFamily, "Catch-up",
+			watchers+", over "+what+"; events delivered to all of them together.", false)}
+	case bench.Slow:
+		stalled := fmt.Sprintf("%d of %s stop reading for %s", sc.StalledStreams, counted(int64(sc.Streams), "stream"), figure.Short(sc.Stall))
+		return []measure{
+			figureOf("notify.p99_ns", otherFamily, "Notify p99 of the healthy while others stall", watchers+"; "+loadWords(sc)+"; "+stalled+".", true),
+			figureOf("slow.recovery_ns", otherFamily, "Recovery", "From reading again until all watchers are synced; "+stalled+".", true),
+		}
+	case bench.Interference:
+		return []measure{figureOf("put.p99_ns", otherFamily, "Put p99 while others catch up",
+			fmt.Sprintf("%s from intended put to answer, while %s replay %s.", loadWords(sc)+";", counted(int64(sc.Watchers), "watcher"), counted(sc.History, "revision")), true)}
+	}
+	about := watchers + "; " + loadWords(sc) + "."
+	if brief, _ := bench.DescribeScenario(sc.Name); brief != "" {
+		about = upper(brief) + ". " + about
+	}
+	return []measure{figureOf("notify.p99_ns", otherFamily, "Notify p99 in "+sc.Name, about, true)}
+}
+
+// chosen is the first measure of each scenario by name that any target has:
+// those are drawn; figures of further shapes stand in the table of all.
+func chosen(scenes []*scene) (all []measure) {
+	seen := map[string]bool{}
+	for _, s := range scenes {
+		if seen[s.sc.Name] && !s.sc.FullSpeed {
+			continue
+		}
+		for _, m := range measuresOf(s) {
+			if m.measured() {
+				seen[s.sc.Name] = true
+				all = append(all, m)
+			}
+		}
+	}
+	return all
+}
+
+// measured says whether any target has the figure.
+func (m measure) measured() bool {
+	for i := range m.scene.runs {
+		if len(m.scene.values(i, m.metric)) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// first is the first measure of a family.
+func first(all []measure, f family) (measure, bool) {
+	for _, m := range all {
+		if m.family == f {
+			return m, true
+		}
+	}
+	return measure{}, false
+}
+
+// standing is where a target stands in a measure.
+type standing struct {
+	subject int
+	stat.Summary
+	best    bool        // the best, or not told from it
+	toFirst stat.Change // to the reference, the first target
+	toBest  stat.Change
+}
+
+// ranking is the order of the targets that have a figure, the best first.
+type ranking struct {
+	all  []standing
+	best []int // subjects: the best and those not told from it
+	// told: the best is told from all others, or the runs were enough to say
+	// that there is no difference.
+	told bool
+}
+
+func (m measure) ranked() ranking {
+	var r ranking
+	for i := range m.scene.runs {
+		if values := m.scene.values(i, m.metric); len(values) > 0 {
+			r.all = append(r.all, standing{subject: i, Summary: stat.Summarize(values)})
+		}
+	}
+	if len(r.all) == 0 {
+		return r
+	}
+	slices.SortStableFunc(r.all, func(a, b standing) int {
+		switch {
+		case m.better(a.Median, b.Median):
+			return -1
+		case m.better(b.Median, a.Median):
+			return 1
+		}
+		return 0
+	})
+	first, reference := m.scene.values(r.all[0].subject, m.metric), m.scene.values(0, m.metric)
+	r.told = true
+	for i := range r.all {
+		s := &r.all[i]
+		values := m.scene.values(s.subject, m.metric)
+		s.toFirst, s.toBest = stat.Compare(reference, values), stat.Compare(first, values)
+		if s.best = i == 0 || s.toBest.Verdict != stat.Different; s.best {
+			r.best = append(r.best, s.subject)
+		}
+		if i > 0 && s.toBest.Verdict == stat.TooFew {
+			r.told = false
+		}
+	}
+	return r
+}
