@@ -14,6 +14,7 @@ type Rule struct {
 	Instead string   // a smaller command, where flags do not make it small enough
 	Before  string   // a command that makes what the example takes for granted
 	Exit    []int    // codes that are right; none is 0
+	Says    string   // what the output has to contain
 
 	// Where is the test that runs it: nowhere, with the reason in Why, or with
 	// the built program, in the module peers, or there beside a real etcd.
@@ -78,11 +79,14 @@ var rules = []Rule{
 	{Match: `^go test \./\w+ `, Append: "-benchtime 1x -count 1 -timeout 5m", Whole: true},
 
 	// What compares with etcd's own store, in the module peers.
-	{Match: `go run \. contract( --quick)?( --out \S+)?$`, Append: "-h", Exit: []int{0, 2}, Where: Peers,
-		Why: "from 9 minutes to an hour; its tests run rows"},
-	{Match: `go run \. contract .*--row`, Append: "-h", Exit: []int{0, 2}, Where: Peers, Why: "minutes; its tests run rows"},
-	{Match: `go run \. compare`, Append: "-w 20 --history 2k --pairs 1", Where: Peers},
-	{Match: `go run \. (matrix|curves)`, Append: "-h", Exit: []int{0, 2}, Where: Peers, Why: "from 10 minutes to half an hour"},
+	// Those of an hour end at a last word that nothing knows: all before it was
+	// understood.
+	{Match: `go run \. contract`, Append: "zz", Exit: []int{2}, Says: " zz: not understood", Where: Peers, Why: "minutes to an hour; the module's tests run rows"},
+	{Match: `go run \. matrix`, Append: "zz", Exit: []int{2}, Says: `scenario "zz": unknown`, Where: Peers, Why: "minutes"},
+	{Match: `go run \. curves`, Append: "zz", Exit: []int{2}, Says: `curve "zz": unknown`, Where: Peers, Why: "half an hour"},
+	{Match: `go run \. compare -h`, Exit: []int{2}, Says: "usage: go run . compare", Where: Peers, Why: "help of the flag package"},
+	{Match: `go run \. compare -s catchup`, Append: "-w 20 --history 2k --pairs 1", Where: Peers},
+	{Match: `go run \. compare -s notify`, Append: "-w 20 -d 500ms --warmup 100ms -r 500 --pairs 1", Where: Peers},
 	{Match: `go run \./cmd/etcdfixture -out`, Where: Peers, Whole: true},
 	{Match: `go run \./cmd/etcdfixture -revisions`, Append: "-revisions 500", Replace: []string{"/tmp/large.db", "large.db"}, Where: Peers, Whole: true},
 
