@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -70,6 +71,9 @@ func exits(ts *testscript.TestScript, _ bool, args []string) {
 	}
 }
 
+// interruptPatience is how long a command may take to be interrupted and end.
+const interruptPatience = 60 * time.Second
+
 // interrupt TIMES PATTERN ARGS...: watchbench gets SIGINT when a line on
 // stderr matches, and once more, if TIMES is 2, when it said so. What it wrote
 // is in the files out and err, its exit code is 130.
@@ -92,6 +96,8 @@ func interrupt(ts *testscript.TestScript, _ bool, args []string) {
 	stderr, err := cmd.StderrPipe()
 	ts.Check(err)
 	ts.Check(cmd.Start())
+	// What is asked for would take for ever, and all the memory or disk there is.
+	defer time.AfterFunc(interruptPatience, func() { _ = cmd.Process.Kill() }).Stop()
 	var said strings.Builder
 	scanner := bufio.NewScanner(io.TeeReader(stderr, &said))
 	for sent := 0; scanner.Scan(); {
