@@ -215,6 +215,7 @@ func (c *consumer) answer(r *watch.Response) error {
 	if want := c.awaited.Load(); want != nil && r.Revision >= want.rev {
 		c.awaited.Store(nil)
 		want.at = c.session.clock.now()
+		c.session.confirmed.Add(int64(len(c.requests)))
 		close(want.done)
 	}
 	return nil

@@ -18,6 +18,30 @@ const (
 	curveStep = time.Millisecond
 )
 
+// partNames are the phases of a scenario, in order, for people.
+func partNames(scenario string) []string {
+	switch scenario {
+	case Slow:
+		return []string{"before", "stalled", "after"}
+	case Storm:
+		return []string{"before", "storm", "after"}
+	case Interference:
+		return []string{"quiet", "replaying"}
+	}
+	return []string{"measured"}
+}
+
+// partsOfSeries are the phases that began, as far as they came.
+func (s *session) partsOfSeries() (parts []Part) {
+	for i, name := range partNames(s.sc.Name) {
+		from, to := s.rec.phases.marks[i].Load(), min(s.ended, s.rec.phases.marks[i+1].Load())
+		if from < to {
+			parts = append(parts, Part{name, time.Duration(from - s.sampledAt), time.Duration(to - s.sampledAt)})
+		}
+	}
+	return parts
+}
+
 func (c *Curve) add(at time.Duration, events int64, synced int) {
 	c.At, c.Events, c.Synced = append(c.At, at), append(c.Events, events), append(c.Synced, synced)
 }
@@ -32,15 +56,20 @@ func (c *Curve) thin() {
 	c.At, c.Events, c.Synced = c.At[:n], c.Events[:n], c.Synced[:n]
 }
 
-// traceCatchUp notes how far watchers are that count down the latch, until the
-// function it returns is called; s.curve is what it saw. It reads counters
-// that are kept anyway, 1000 times a second at most.
-func (s *session) traceCatchUp(watchers int, caughtUp *latch) (end func()) {
-	curve, began, before := &Curve{}, time.Now(), s.delivered()
-	look := func() {
-		synced := watchers - int(caughtUp.left.Load())
-		curve.add(time.Since(began), s.delivered()-before, synced)
+// traceCatchUp notes how many watches of a class are synced and how much was
+// delivered to them, until the function it returns is called; s.curve is what
+// it saw. It reads counters that are kept anyway, 1000 times a second at most.
+func (s *session) traceCatchUp(class int, synced func() int) (end func()) {
+	delivered := func() int64 {
+		return s.rec.total(func(l *lane) (sum int64) {
+			for _, n := range l.events[class] {
+				sum += n
+			}
+			return sum
+		})
 	}
+	curve, began, before := &Curve{}, time.Now(), delivered()
+	look := func() { curve.add(time.Since(began), delivered()-before, synced()) }
 	curve.add(0, 0, 0)
 	stop, done := make(chan struct{}), make(chan struct{}) // both only closed: by the caller, by the goroutine
 	go func() {

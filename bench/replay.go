@@ -133,7 +133,7 @@ func (m *catchUpRun) sampled(s *session, start int64) error {
 // synced.
 func (m *catchUpRun) catchUp(s *session, start int64) error {
 	caughtUp := newLatch(s.sc.Watchers)
-	defer s.traceCatchUp(s.sc.Watchers, caughtUp)()
+	defer s.traceCatchUp(classHealthy, func() int { return s.sc.Watchers - int(caughtUp.left.Load()) })()
 	s.rec.phases.begin(1, s.clock.now())
 	at := time.Now()
 	defer func() { m.took = time.Since(at) }()

@@ -119,6 +119,19 @@ type Series struct {
 	HeapBytes       []int64       `json:"heap_bytes"`
 	VictimWatchers  []int         `json:"victim_watchers,omitempty"`
 	UnsyncedWatcher []int         `json:"unsynced_watchers,omitempty"`
+	// VictimsPerS are watches that met a full outbox.
+	VictimsPerS []float64 `json:"victims_per_s,omitempty"`
+	// Parts are the stretches that the scenario tells apart, in order; what is
+	// before the first is the warm-up.
+	Parts []Part `json:"parts,omitempty"`
+}
+
+// Part is a stretch of a series: "measured", or "before", "stalled" and
+// "after" of slow. From and To count from the begin of the series.
+type Part struct {
+	Name string        `json:"name"`
+	From time.Duration `json:"from_ns"`
+	To   time.Duration `json:"to_ns"`
 }
 
 // Broken is the record of a broken promise.

@@ -226,3 +226,24 @@ func TestCatchUpCurve(t *testing.T) {
 		assert.Equal(t, run.Metrics["catchup.events"], float64(events[last]))
 	}
 }
+
+// A series says which of its seconds are of which part.
+func TestSeriesParts(t *testing.T) {
+	plan := small(t, bench.Slow)
+	plan.Scenarios[0].Duration, plan.Scenarios[0].Stall = 1500*time.Millisecond, 500*time.Millisecond
+	res, err := bench.Measure(t.Context(), plan, bench.Options{Kind: &fakeKind{}, Dir: t.TempDir()})
+	require.NoError(t, err)
+	series := res.Runs[0].Series
+	require.NotNil(t, series)
+	var names []string
+	for i, part := range series.Parts {
+		names = append(names, part.Name)
+		assert.Equal(t, 500*time.Millisecond, part.To-part.From)
+		if i > 0 {
+			assert.Equal(t, series.Parts[i-1].To, part.From)
+		}
+	}
+	assert.Equal(t, []string{"before", "stalled", "after"}, names)
+	assert.GreaterOrEqual(t, series.Parts[0].From, plan.Scenarios[0].Warmup)
+	assert.Nil(t, series.VictimsPerS, "the target does not show them")
+}

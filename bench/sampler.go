@@ -128,6 +128,9 @@ func (s *sampler) append(t Tick) {
 	if t.Victims >= 0 {
 		s.series.VictimWatchers = append(s.series.VictimWatchers, t.Victims)
 		s.series.UnsyncedWatcher = append(s.series.UnsyncedWatcher, t.Unsynced)
+		before, now := s.marks[0], s.marks[2]
+		victims := now.stats.VictimsEver - before.stats.VictimsEver
+		s.series.VictimsPerS = append(s.series.VictimsPerS, float64(victims)/now.at.Sub(before.at).Seconds())
 	}
 	s.series.PutsPerS = append(s.series.PutsPerS, t.Puts)
 	s.series.EventsPerS = append(s.series.EventsPerS, t.Events)

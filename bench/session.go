@@ -77,7 +77,9 @@ type session struct {
 	planned      atomic.Int64 // events that the measured part would deliver, if known
 	inside       insideStats
 	series       *Series
-	curve        *Curve // of catching up, if that was traced
+	sampledAt    int64        // moment at which the series began
+	curve        *Curve       // of catching up, if that was traced
+	confirmed    atomic.Int64 // watches whose stream confirmed what it was asked for, all told
 
 	consumers []*consumer
 }
@@ -282,6 +284,7 @@ func (s *session) sampled(measure func() error) error {
 	if s.sc.Duration > 0 {
 		sam.length = s.sc.Warmup + s.sc.Duration
 	}
+	s.sampledAt = s.clock.now()
 	sam.start()
 	if s.options.Longest > 0 {
 		defer time.AfterFunc(s.options.Longest, func() { s.fail(errLongest); close(s.cut) }).Stop()
@@ -290,6 +293,7 @@ func (s *session) sampled(measure func() error) error {
 	s.ended = s.clock.now()
 	s.usage = sam.end()
 	s.series = &sam.series
+	s.series.Parts = s.partsOfSeries()
 	after, known := s.hubStats()
 	s.inside = insideStats{known: known, before: before, after: after, pinned: sam.pinned, pinnedOne: sam.pending}
 	return err

@@ -97,6 +97,8 @@ func (m *stormRun) storm(s *session, base int64) error {
 	m.startFrom = max(base+1, goal-s.sc.History+1)
 	created := newLatch(s.sc.Watchers)
 	clients := make([]*consumer, s.sc.Streams)
+	confirmed := s.confirmed.Load()
+	defer s.traceCatchUp(classAffected, func() int { return int(s.confirmed.Load() - confirmed) })()
 	m.began = s.clock.now()
 	var opening sync.WaitGroup
 	for i := range clients {
