@@ -238,6 +238,9 @@ type DiskFull struct{ Written int64 }
 
 func (e *DiskFull) Error() string { return "disk full after " + figure.Bytes(e.Written) }
 
+// WriteWhole writes any file as Result.WriteFile does: whole or not at all.
+func WriteWhole(path string, write func(io.Writer) error) error { return writeFile(path, write) }
+
 // writeFile writes a document as WriteFile does.
 func writeFile(path string, write func(io.Writer) error) (err error) {
 	if real, linkErr := filepath.EvalSymlinks(path); linkErr == nil {

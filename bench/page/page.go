@@ -19,8 +19,6 @@ type Options struct {
 	// File is the name of the page's own file, for the commands on it; empty
 	// is report.html.
 	File string
-	// Name chooses the name of a result's file; nil is from what it holds.
-	Name func(*bench.Result) string
 }
 
 //go:embed page.tmpl style.css
@@ -69,7 +67,7 @@ func newBuilder(results []*bench.Result, o Options) *builder {
 	b.scenes = scenesOf(b.subjects)
 	b.measures = chosen(b.scenes)
 	for _, res := range results {
-		b.names = append(b.names, nameOf(res, o))
+		b.names = append(b.names, safeName(res.FileName(), 0))
 		for _, run := range res.Runs {
 			if run.Metrics != nil {
 				b.runs++
@@ -83,15 +81,6 @@ func newBuilder(results []*bench.Result, o Options) *builder {
 	}
 	unique(len(b.names), func(i int) *string { return &b.names[i] })
 	return b
-}
-
-// nameOf is the name of a result's file inside the page.
-func nameOf(res *bench.Result, o Options) string {
-	if o.Name != nil {
-		return safeName(o.Name(res), 0)
-	}
-	target := strings.ReplaceAll(res.Target.Name(), "/", "-")
-	return safeName(fmt.Sprintf("%s-%s-%d.json", res.Started.UTC().Format("20060102T150405Z"), target, res.Plan.Seed), 0)
 }
 
 // view is all that the template shows.

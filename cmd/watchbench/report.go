@@ -17,6 +17,7 @@ import (
 type reportCommand struct {
 	term           *terminal
 	color, hdr     string
+	html, extract  string
 	bench, csv     bool
 	quiet, verbose bool
 	set            *pflag.FlagSet
@@ -43,6 +44,14 @@ func newReport(t *terminal) *cobra.Command {
 		name: "hdr", word: "DIR", text: "logs and percentiles for the tools of HdrHistogram", dir: true,
 		more: "A .hlog file for each result, a .hgrm file for each histogram. DIR is made if it is not there.",
 	})
+	views.text(&r.html, option{
+		name: "html", word: "FILE", text: "one page for people who were not there; loads nothing", files: []string{"html"},
+		more: "Several files are set side by side, the first target as the reference; files of one target count as its repetitions.",
+	})
+	views.text(&r.extract, option{
+		name: "extract", word: "PAGE", text: "the result files inside a page, written here", files: []string{"html"},
+		more: "Their names are printed. A file that stands here already is left as it is.",
+	})
 	views.text(&r.color, colorOption)
 	views.on(&r.verbose, verboseOption)
 	views.on(&r.quiet, option{name: "quiet", short: "q", text: "nothing but the view"})
@@ -51,7 +60,7 @@ func newReport(t *terminal) *cobra.Command {
 }
 
 // forms are the flags that choose what report makes; at most one is given.
-var forms = []string{"bench", "csv", "hdr"}
+var forms = []string{"bench", "csv", "hdr", "html", "extract"}
 
 func (r *reportCommand) run(files []string) error {
 	if err := checkColor(r.color); err != nil {
@@ -66,14 +75,23 @@ func (r *reportCommand) run(files []string) error {
 	if len(asked) > 1 {
 		return misused("%s with %s: one view at a time", asked[0], asked[1])
 	}
-	if r.hdr == "" && r.set.Changed("hdr") {
+	switch {
+	case r.hdr == "" && r.set.Changed("hdr"):
 		return misused("--hdr \"\": a directory is missing")
+	case r.html == "" && r.set.Changed("html"):
+		return misused("--html \"\": a file name is missing; write --html report.html")
+	case r.set.Changed("extract") && len(files) > 0:
+		return misused("--extract %q: takes a page alone, not %q as well", r.extract, files[0])
+	case r.set.Changed("extract"):
+		return r.takeOut()
 	}
 	documents, err := r.read(files)
 	if err != nil {
 		return err
 	}
 	switch {
+	case r.html != "":
+		return r.writePage(documents)
 	case r.bench:
 		err = view.Bench(r.term.rawOut, inputs(documents))
 	case r.csv:

@@ -48,6 +48,7 @@ Short form (no -s, no -d): notify in three shapes, 4 s each after 1 s warm-up, c
 		examples: []example{
 			{"watchbench report", ""},
 			{"watchbench report main.json pr.json", ""},
+			{"watchbench report --html report.html main.json", "one page that opens anywhere"},
 			{"watchbench report --bench main.json > main.txt", "for benchstat, which can put engines side by side"},
 		},
 		notes: `FILE is a result or a comparison of --json; - is standard input. One view at a time; without one: the tables that run printed.
