@@ -38,6 +38,10 @@ func (p *progress) tick(t bench.Tick) {
 	if p.quiet || !t.Second && !p.live {
 		return
 	}
+	if t.Stage == "writing history" {
+		name, _, _ := strings.Cut(t.Scenario, "/")
+		t.Scenario = name + " fill"
+	}
 	mark, reasons := marks(t)
 	if p.live {
 		p.rewrite(t, mark)
