@@ -55,6 +55,12 @@ func (g options) on(to *bool, o option) {
 	g.describe(o)
 }
 
+// setUnset changes what holds without a flag, for a command that shares the
+// flag and has its own default.
+func setUnset(set *pflag.FlagSet, name, unset string) {
+	set.Lookup(name).Value.(*described).option.unset = unset
+}
+
 func (g options) describe(o option) {
 	g.set.SortFlags = false // help has them in the order in which they are defined
 	flag := g.set.Lookup(o.name)

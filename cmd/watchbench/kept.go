@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ const keptResults = 10
 
 // writable is a result or a comparison.
 type writable interface {
+	WriteJSON(w io.Writer) error
 	WriteFile(path string) error
 	FileName() string
 }

@@ -4,8 +4,6 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/pflag"
-
-	"github.com/watchkv/watchkv/bench"
 )
 
 // outputFlags say where results go and what is told meanwhile. Every command
@@ -79,7 +77,7 @@ func checkColor(color string) error {
 }
 
 // writeJSON writes a result where --json says.
-func (f *outputFlags) writeJSON(t *terminal, res *bench.Result) error {
+func (f *outputFlags) writeJSON(t *terminal, res writable) error {
 	var err error
 	switch f.json {
 	case "":

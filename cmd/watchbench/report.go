@@ -4,12 +4,14 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/bench/compare"
 	"github.com/watchkv/watchkv/bench/view"
 )
 
@@ -183,6 +185,16 @@ func (r *reportCommand) text(documents []document) error {
 			}
 			fmt.Fprintf(r.term.out, "%s\n", d.name)
 		}
+		if len(d.results) > 1 {
+			err := compare.Text(r.term.out, d.results, compare.TextOptions{
+				Color: r.term.colors(r.color, r.term.outTTY), Width: r.term.outWidth(), Verbose: r.verbose,
+				Again: func(n int) string { return again(d.results[n]) },
+			})
+			if err != nil {
+				return err
+			}
+			continue
+		}
 		for n, res := range d.results {
 			if n > 0 {
 				fmt.Fprintln(r.term.out)
@@ -201,15 +213,13 @@ func (r *reportCommand) text(documents []document) error {
 
 // again is the command that shows a result's runs once more.
 func again(res *bench.Result) string {
-	words := []string{"watchbench", "run"}
-	seeded := false
-	for i, arg := range res.Command {
-		if i == 0 || arg == "run" && !seeded && len(words) == 2 {
-			continue
-		}
-		seeded = seeded || strings.HasPrefix(arg, "--seed")
-		words = append(words, arg)
+	words := []string{"watchbench"}
+	if len(res.Command) < 2 {
+		words = append(words, "run")
+	} else {
+		words = append(words, res.Command[1:]...)
 	}
+	seeded := slices.ContainsFunc(words, func(arg string) bool { return strings.HasPrefix(arg, "--seed") })
 	if !seeded {
 		words = append(words, "--seed", fmt.Sprint(res.Plan.Seed))
 	}

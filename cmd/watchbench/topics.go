@@ -20,6 +20,7 @@ var helpExamples = []example{
 	{"watchbench run", "this machine, a minute, nothing to set up"},
 	{"watchbench run -b bolt -s catchup -w 1000", "one engine, one scenario"},
 	{"watchbench run --etcd-file snap.db", "a real etcd's history, replayed"},
+	{"watchbench compare pebble bolt badger", "side by side, with significance"},
 }
 
 const helpReadOn = "Read on: watchbench help run · help metrics (names in --json) · help words"
@@ -40,6 +41,19 @@ var commandTopics = []topic{
 (3) 30s for slow and interference; catchup takes until all are synced
 Counts take 5k and 1M, sizes 4KiB and 1MiB (KB and MB are decimal), times 500ms, 10s, 1m30s.
 Short form (no -s, no -d): notify in three shapes, 4 s each after 1 s warm-up, catchup over 20,000 revisions, slow and interference 12 s each.
+` + exitCodes,
+	},
+	{
+		name: "compare", use: "TARGET TARGET...", brief: "several targets side by side",
+		about: "Measure several targets in turn, under the same plan and seed, and say what differs.",
+		examples: []example{
+			{"watchbench compare pebble bolt badger", ""},
+			{"watchbench compare pebble pebble/relaxed:50ms mem -s notify --shape one-key --json three.json", ""},
+		},
+		notes: `TARGET is an engine (mem, bolt, pebble, badger), with /relaxed or /relaxed:50ms behind it if not sync.
+A repetition of every target comes before the next; who begins changes, by the seed. Changes are against the first target, and shown when chance does not explain them (Mann-Whitney, p<0.05). Medians have 95% intervals from six repetitions on; fewer tell large differences only.
+(1) 1000 in catchup and interference   (2) on a shared prefix no more than gives 1M events/s
+(3) 12s for slow and interference; catchup takes until all are synced, or --longest
 ` + exitCodes,
 	},
 	{

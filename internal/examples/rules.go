@@ -101,5 +101,7 @@ var rules = []Rule{
 	{Match: `watchbench run .*-s catchup( |$)`, Append: smallFilled, Replace: []string{"ENGINE", "badger"}},
 	{Match: `watchbench run .*-s interference`, Append: smallAll, Replace: []string{"ENGINE", "mem"}},
 	{Match: `watchbench run .*-s (notify|slow)( |$)`, Append: smallTimed, Replace: []string{"ENGINE", "bolt"}},
+	{Match: `^watchbench compare .*-s notify`, Append: "-w 20 --streams 2 -d 200ms --warmup 0s --count 1"},
+	{Match: `^watchbench compare [a-z ]+$`, Append: "--shape one-key -w 20 --streams 2 -d 200ms --warmup 0s --history 100 --count 1"},
 	{Match: `watchbench run$`, Append: smallAll, Whole: true},
 }

@@ -1,0 +1,32 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+)
+
+// targetSubject reads a target as compare takes them: an engine, with its
+// durability after a slash, or the address of a server.
+func targetSubject(text string) (subject, error) {
+	engine, durability, given := strings.Cut(text, "/")
+	if !given {
+		durability = "sync"
+	}
+	if _, err := durabilityOf(durability); err != nil {
+		return nil, misused("target %q: durability unknown; %s/sync, or %s/relaxed:100ms with the most a crash may lose", text, engine, engine)
+	}
+	k, err := embeddedOf("target", engine, durability)
+	if err != nil {
+		return nil, err
+	}
+	return &engineSubject{kind: k}, nil
+}
+
+// completeTargets tells the shell which targets there are.
+func completeTargets(*cobra.Command, []string, string) (all []string, _ cobra.ShellCompDirective) {
+	for _, name := range engineNames() {
+		all = append(all, name, name+"/relaxed")
+	}
+	return append(all, "etcd://"), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
+}
