@@ -1,6 +1,9 @@
 package bench
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // What a target on somebody else's server is, beside a Target.
 
@@ -30,3 +33,25 @@ func prefixOf(t Target) (prefix string, shared bool) {
 	}
 	return defaultPrefix, false
 }
+
+// KeyBytes is the length of every key of a scenario under a prefix.
+func KeyBytes(prefix string) int { return max(keyBytes, len(prefix)+numberBytes) }
+
+// Writes is about how many puts a scenario makes, those of its history
+// included; bounded is false where it puts at full speed, and puts then are
+// what comes beside that.
+func (s Scenario) Writes() (puts int64, bounded bool) {
+	puts = s.History + s.Puts
+	if s.FullSpeed {
+		return puts, false
+	}
+	took := s.Warmup + s.Duration
+	if s.Name == Storm {
+		took += stormAllowance
+	}
+	return puts + int64(s.RatePerS*took.Seconds()), true
+}
+
+// stormAllowance is how long everybody's return is taken to last: puts go on
+// until all are synced.
+const stormAllowance = 10 * time.Second

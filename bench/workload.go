@@ -40,7 +40,7 @@ const numberBytes = len("o000000000")
 // watched if the store is shared.
 func newWorkload(seed uint64, sc Scenario, prefix string, shared bool) *workload {
 	w := &workload{seed: seed, prefix: prefix, shared: shared, valueBytes: sc.ValueBytes}
-	w.keyBytes = max(keyBytes, len(prefix)+numberBytes)
+	w.keyBytes = KeyBytes(prefix)
 	w.keys = make([][]byte, sc.Keys)
 	for i := range w.keys {
 		w.keys[i] = w.name('o', i)

@@ -73,8 +73,8 @@ func FreeBytes(all []Status) (free int64, known bool) {
 	return free, true
 }
 
-// sick says why a server must not be loaded, or "".
-func sick(all []Status) string {
+// Unfit says why a server must not be loaded, or "".
+func Unfit(all []Status) string {
 	for _, s := range all {
 		switch {
 		case !s.HasLeader:

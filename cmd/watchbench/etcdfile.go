@@ -137,7 +137,7 @@ func foreign(path string) string {
 }
 
 // where implements subject: it says what is replayed.
-func (s *fileSubject) where(bench.Plan, string) (heading, text string) {
+func (s *fileSubject) where(bench.Plan, string) []note {
 	f := s.source.recording.Facts
 	from := fmt.Sprintf("%s events, revisions %d to %d", figure.Count(f.Events), f.FirstRev, f.LastRev)
 	if f.CompactRev > 0 {
@@ -147,5 +147,5 @@ func (s *fileSubject) where(bench.Plan, string) (heading, text string) {
 	if s.kind.Driver.Name != s.source.driver.Name {
 		how += ", copied to " + s.kind.Driver.Name
 	}
-	return "history", lines([]string{f.File, how, from}, 9)
+	return []note{{"history", lines([]string{f.File, how, from}, 9)}}
 }

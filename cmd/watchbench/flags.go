@@ -31,6 +31,9 @@ const (
 	groupViews  = "Views"
 )
 
+// groupOrder is how help orders the groups.
+var groupOrder = []string{groupWhat, groupHow, groupWhere, groupServer, groupViews}
+
 // options defines the flags of a group.
 type options struct {
 	set   *pflag.FlagSet
@@ -91,6 +94,7 @@ func optionsOf(cmd *cobra.Command) (groups []string, byGroup map[string][]option
 			byGroup[d.group] = append(byGroup[d.group], d.option)
 		}
 	})
+	slices.SortStableFunc(groups, func(a, b string) int { return slices.Index(groupOrder, a) - slices.Index(groupOrder, b) })
 	return groups, byGroup, bare
 }
 

@@ -99,7 +99,7 @@ func (m *measuring) cause(s subject, err error) error {
 }
 
 // recorded is the command line as a result keeps it: without the folders of
-// the program.
+// the program, and without passwords.
 func recorded(args []string) []string {
-	return append([]string{"watchbench"}, args[1:]...)
+	return append([]string{"watchbench"}, struck(args[1:])...)
 }

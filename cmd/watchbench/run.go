@@ -40,9 +40,12 @@ func (r *runCommand) run() (err error) {
 	if err := r.output.check(); err != nil {
 		return err
 	}
-	if r.subject, err = r.store.subject(); err != nil {
+	chosen, err := r.store.subject(context.Background(), r.term)
+	if err != nil {
 		return err
 	}
+	defer func() { err = errors.Join(err, chosen.release()) }() // if it was not measured
+	r.subject = chosen
 	fill := bench.Settings.Plan
 	if r.output.set.Changed("etcd-file") {
 		file, err := openEtcdFile(r.etcdFile, r.subject, r.output.set)
@@ -57,6 +60,9 @@ func (r *runCommand) run() (err error) {
 	}
 	if r.output.planOnly {
 		return r.printPlan(r.subject, r.plan)
+	}
+	if err = r.subject.check(r.plan); err != nil {
+		return err
 	}
 	if r.place, err = openPlace(r.output.dir, r.plan); err != nil {
 		return err

@@ -27,12 +27,16 @@ func (m *measuring) printStart(w io.Writer, b bed, plan bench.Plan) {
 	if b.machine.Fsync != nil {
 		fmt.Fprintf(w, "disk     %s\n", diskLine(b.machine.Fsync, facts.Durability))
 	}
-	heading, text := b.subject.where(plan, m.output.dir)
-	fmt.Fprintf(w, "%-8s %s\n", heading, text)
+	for _, n := range b.subject.where(plan, m.output.dir) {
+		fmt.Fprintf(w, "%-8s %s\n", n.heading, n.text)
+	}
 }
 
 // inside is what a store keeps in memory on purpose, and its version.
 func inside(facts bench.TargetFacts) string {
+	if facts.Server() {
+		return strings.Join(facts.Endpoints, ",")
+	}
 	parts := []string{fmt.Sprintf("outbox %d", facts.OutboxResponses)}
 	if facts.Version != "" {
 		parts = append([]string{facts.Version}, parts...)
@@ -53,8 +57,14 @@ func (m *measuring) printPlan(s subject, plan bench.Plan) error {
 		dir = os.TempDir()
 	}
 	m.printStart(m.term.out, bed{subject: s, kind: planned{s}, machine: bench.InspectMachine(dir)}, plan)
-	_, err := fmt.Fprintln(m.term.out, "nothing was done: --plan")
-	return err
+	done := "nothing was done: --plan"
+	if s.facts().Server() {
+		done = "nothing was written: --plan; only the server's status was asked for"
+	}
+	if _, err := fmt.Fprintln(m.term.out, done); err != nil {
+		return err
+	}
+	return s.check(plan)
 }
 
 // planned is the kind of a subject that is not opened.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -21,6 +22,7 @@ const (
 // storeFlags choose the one store that run, max and verify look at.
 type storeFlags struct {
 	backend, durability string
+	server              serverFlags
 	set                 *pflag.FlagSet
 }
 
@@ -37,10 +39,18 @@ func (f *storeFlags) define(set *pflag.FlagSet) {
 		values: []string{"sync", "relaxed", "relaxed:100ms"},
 		more:   "relaxed answers at once and flushes within the interval, from 1ms to 1m; a crash loses at most that.",
 	})
+	f.server.define(set)
 }
 
-// subject is the store that the flags choose.
-func (f *storeFlags) subject() (subject, error) {
+// subject is the store that the flags choose. A server is connected to, and
+// asked for its status; it must be released.
+func (f *storeFlags) subject(ctx context.Context, t *terminal) (subject, error) {
+	if err := f.server.conflicts(); err != nil {
+		return nil, err
+	}
+	if f.set.Changed("target") {
+		return f.server.connect(ctx, t, f.server.target)
+	}
 	k, err := embeddedOf("--backend", f.backend, f.durability)
 	if err != nil {
 		return nil, err

@@ -17,10 +17,16 @@ type subject interface {
 	prepare(dir string) (bench.Kind, error)
 	// release ends what prepare began.
 	release() error
-	// where says in the start of a run where that writes: a heading of at most
-	// eight letters, and the text. dir is empty for a temporary directory.
-	where(plan bench.Plan, dir string) (heading, text string)
+	// check refuses a plan that the store must not be loaded with.
+	check(plan bench.Plan) error
+	// where says in the start of a run where that writes. dir is empty for a
+	// temporary directory.
+	where(plan bench.Plan, dir string) []note
 }
+
+// note is a line of the start of a run: a heading of at most eight letters,
+// and the text.
+type note struct{ heading, text string }
 
 // engineSubject is a store over one engine, in this process.
 type engineSubject struct{ kind bench.Embedded }
@@ -39,6 +45,8 @@ func (s *engineSubject) prepare(dir string) (bench.Kind, error) {
 
 func (s *engineSubject) release() error { return nil }
 
-func (s *engineSubject) where(plan bench.Plan, dir string) (heading, text string) {
-	return "files", filesLine(s.facts(), plan, dir)
+func (s *engineSubject) check(bench.Plan) error { return nil }
+
+func (s *engineSubject) where(plan bench.Plan, dir string) []note {
+	return []note{{"files", filesLine(s.facts(), plan, dir)}}
 }

@@ -17,14 +17,21 @@ type terminal struct {
 	errWidth       func() int // columns of the terminal behind err, 0 if unknown
 	outWidth       func() int // the same of out
 	noColor, dumb  bool
+	readPassword   func() (string, error) // without showing it; nil if nobody can be asked
 }
 
-func newTerminal(_, stdout, stderr *os.File) *terminal {
+func newTerminal(stdin, stdout, stderr *os.File) *terminal {
 	t := &terminal{
 		out: stdout, err: stderr, rawOut: stdout,
 		outTTY: term.IsTerminal(int(stdout.Fd())), errTTY: term.IsTerminal(int(stderr.Fd())),
 		noColor: os.Getenv("NO_COLOR") != "", dumb: os.Getenv("TERM") == "dumb",
 		errWidth: widthOf(stderr), outWidth: widthOf(stdout),
+	}
+	if term.IsTerminal(int(stdin.Fd())) {
+		t.readPassword = func() (string, error) {
+			password, err := term.ReadPassword(int(stdin.Fd()))
+			return string(password), err
+		}
 	}
 	if !speaksUTF8() {
 		t.out, t.err = plainWriter{stdout}, plainWriter{stderr}
