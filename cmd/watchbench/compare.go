@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -24,6 +25,7 @@ import (
 type compareCommand struct {
 	measuring
 	load    loadFlags
+	server  serverFlags
 	longest string
 
 	plan  bench.Plan
@@ -53,6 +55,7 @@ func newCompare(t *terminal, args []string) *cobra.Command {
 		more: "A target that is not done by then is cut: its figures are of what it did, and marked.",
 	})
 	c.output.define(set)
+	c.server.define(set)
 	setUnset(set, "scenario", strings.Join(comparedByDefault, ","))
 	setUnset(set, "count", strconv.Itoa(stat.MinRuns))
 	setUnset(set, "duration", "4s (3)")
@@ -64,6 +67,11 @@ func (c *compareCommand) run(targets []string) (err error) {
 	if err := c.output.check(); err != nil {
 		return err
 	}
+	defer func() {
+		for _, s := range c.sides { // if they were not measured
+			err = errors.Join(err, s.subject.release())
+		}
+	}()
 	if err := c.choose(targets); err != nil {
 		return err
 	}
@@ -75,6 +83,11 @@ func (c *compareCommand) run(targets []string) (err error) {
 	}
 	if c.output.planOnly {
 		return c.printPlan()
+	}
+	for _, s := range c.sides {
+		if err := s.subject.check(c.plan); err != nil {
+			return err
+		}
 	}
 	if c.place, err = openPlace(c.output.dir, c.plan); err != nil {
 		return err
@@ -109,8 +122,11 @@ func (c *compareCommand) choose(targets []string) error {
 	case 1:
 		return misused("compare needs two targets or more, and has only %q; one alone: watchbench run", targets[0])
 	}
+	if err := c.server.needed(slices.ContainsFunc(targets, isServer)); err != nil {
+		return err
+	}
 	for _, text := range targets {
-		s, err := targetSubject(text)
+		s, err := targetSubject(context.Background(), text, &c.server, c.term)
 		if err != nil {
 			return err
 		}
@@ -242,8 +258,15 @@ func (c *compareCommand) printPlan() error {
 		s.bed = bed{subject: s.subject, kind: planned{s.subject}, machine: bench.InspectMachine(dir)}
 	}
 	c.printStart(c.term.out)
-	_, err := fmt.Fprintln(c.term.out, "nothing was done: --plan")
-	return err
+	if _, err := fmt.Fprintln(c.term.out, "nothing was done: --plan"); err != nil {
+		return err
+	}
+	for _, s := range c.sides {
+		if err := s.subject.check(c.plan); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // printStart says what will be done before a single put.
@@ -262,11 +285,12 @@ func (c *compareCommand) printStart(w io.Writer) {
 			said["disk"] = true
 			fmt.Fprintf(w, "disk     %s\n", diskLine(s.bed.machine.Fsync, s.bed.kind.Facts().Durability))
 		}
-		heading, text := s.subject.where(c.plan, c.output.dir)
-		line := fmt.Sprintf("%-8s %s", heading, text)
-		if !said[line] {
-			said[line] = true
-			fmt.Fprintln(w, line)
+		for _, n := range s.subject.where(c.plan, c.output.dir) {
+			line := fmt.Sprintf("%-8s %s", n.heading, n.text)
+			if !said[line] {
+				said[line] = true
+				fmt.Fprintln(w, line)
+			}
 		}
 	}
 }

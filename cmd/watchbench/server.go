@@ -41,10 +41,6 @@ var fromEtcdctl = []string{"cacert", "cert", "key", "user", "password", "insecur
 func (f *serverFlags) define(set *pflag.FlagSet) {
 	f.set = set
 	f.prefix = etcd.DefaultPrefix
-	options{set, groupWhat}.text(&f.target, option{
-		name: "target", word: "etcd://HOST:PORT[,...]", text: "a server instead (etcds:// for TLS)",
-		more: "Any etcd v3 endpoint. Nothing is touched there but keys under --prefix, which are deleted at the end.",
-	})
 	server := options{set, groupServer}
 	variable := func(name string) string {
 		return "Without it the variable " + variableOf(name) + " is taken, as by etcdctl."
@@ -79,6 +75,14 @@ func (f *serverFlags) define(set *pflag.FlagSet) {
 	})
 	server.text(&f.pid, option{name: "server-pid", word: "PID", text: "its CPU and memory, on this machine"})
 	server.text(&f.metrics, option{name: "server-metrics", word: "URL", text: "the same from its Prometheus page", more: "Such as http://127.0.0.1:2379/metrics."})
+}
+
+// defineTarget is for commands that name one store by flags.
+func (f *serverFlags) defineTarget(set *pflag.FlagSet) {
+	options{set, groupWhat}.text(&f.target, option{
+		name: "target", word: "etcd://HOST:PORT[,...]", text: "a server instead (etcds:// for TLS)",
+		more: "Any etcd v3 endpoint. Nothing is touched there but keys under --prefix, which are deleted at the end.",
+	})
 }
 
 // variableOf is etcdctl's variable for a flag.
@@ -125,6 +129,16 @@ func (f *serverFlags) conflicts() error {
 	return nil
 }
 
+// needed refuses the flags for a server where none is among the targets.
+func (f *serverFlags) needed(any bool) error {
+	for _, flag := range serverOnly {
+		if !any && f.set.Changed(flag) {
+			return misused("--%s without a server: none of the targets is etcd://HOST:PORT", flag)
+		}
+	}
+	return nil
+}
+
 // text is a flag's text: as given, or else from the variable that etcdctl has
 // for it. from says where it came from; empty if neither.
 func (f *serverFlags) text(flag string) (text, from string) {
@@ -141,12 +155,13 @@ func (f *serverFlags) text(flag string) (text, from string) {
 	return text, name
 }
 
-// config reads the flags for a server; ask asks for a password.
-func (f *serverFlags) config(target string, ask func(user string) (string, error)) (c etcd.Config, err error) {
+// config reads the flags for a server; flag is how its target was named, ask
+// asks for a password.
+func (f *serverFlags) config(flag, target string, ask func(user string) (string, error)) (c etcd.Config, err error) {
 	f.taken = nil
 	var secure bool
 	if c.Endpoints, secure, err = etcd.ParseTarget(target); err != nil {
-		return c, misused("--target %q: %v", target, err)
+		return c, misused("%s %q: %v", flag, target, err)
 	}
 	if c.TLS, err = f.tls(secure); err != nil {
 		return c, err
@@ -269,9 +284,10 @@ func (f *serverFlags) login(ask func(user string) (string, error)) (user, passwo
 	return user, password, err
 }
 
-// connect connects to the server of --target and asks for its status.
-func (f *serverFlags) connect(ctx context.Context, t *terminal, target string) (*serverSubject, error) {
-	c, err := f.config(target, t.askPassword)
+// connect connects to a server and asks for its status; flag is how it was
+// named.
+func (f *serverFlags) connect(ctx context.Context, t *terminal, flag, target string) (*serverSubject, error) {
+	c, err := f.config(flag, target, t.askPassword)
 	if err != nil {
 		return nil, err
 	}

@@ -39,6 +39,7 @@ func (f *storeFlags) define(set *pflag.FlagSet) {
 		values: []string{"sync", "relaxed", "relaxed:100ms"},
 		more:   "relaxed answers at once and flushes within the interval, from 1ms to 1m; a crash loses at most that.",
 	})
+	f.server.defineTarget(set)
 	f.server.define(set)
 }
 
@@ -49,7 +50,7 @@ func (f *storeFlags) subject(ctx context.Context, t *terminal) (subject, error) 
 		return nil, err
 	}
 	if f.set.Changed("target") {
-		return f.server.connect(ctx, t, f.server.target)
+		return f.server.connect(ctx, t, "--target", f.server.target)
 	}
 	k, err := embeddedOf("--backend", f.backend, f.durability)
 	if err != nil {

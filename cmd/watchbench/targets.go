@@ -1,14 +1,19 @@
 package main
 
 import (
+	"context"
 	"strings"
 
 	"github.com/spf13/cobra"
 )
 
 // targetSubject reads a target as compare takes them: an engine, with its
-// durability after a slash, or the address of a server.
-func targetSubject(text string) (subject, error) {
+// durability after a slash, or the address of a server, which is connected to
+// and must be released.
+func targetSubject(ctx context.Context, text string, server *serverFlags, t *terminal) (subject, error) {
+	if isServer(text) {
+		return server.connect(ctx, t, "target", text)
+	}
 	engine, durability, given := strings.Cut(text, "/")
 	if !given {
 		durability = "sync"
@@ -22,6 +27,9 @@ func targetSubject(text string) (subject, error) {
 	}
 	return &engineSubject{kind: k}, nil
 }
+
+// isServer reports a target that is no engine.
+func isServer(text string) bool { return strings.Contains(text, "://") }
 
 // completeTargets tells the shell which targets there are.
 func completeTargets(*cobra.Command, []string, string) (all []string, _ cobra.ShellCompDirective) {
