@@ -11,23 +11,38 @@ import (
 	"github.com/watchkv/watchkv/bench/figure"
 )
 
-// fact is a line of a list of facts.
+// fact is an entry of a list of facts.
 type fact struct {
-	Name string
-	Text []string // a line each
+	Name  string
+	Lines []factLine
 }
 
-func factOf(name string, lines ...string) fact { return fact{name, lines} }
+// factLine is what is said, and of which scenes or targets; of all when empty.
+type factLine struct {
+	Text, Of string
+}
+
+func factOf(name string, lines ...string) fact {
+	f := fact{Name: name}
+	for _, line := range lines {
+		f.Lines = append(f.Lines, factLine{Text: line})
+	}
+	return f
+}
 
 // asked says in words what was to be measured.
 func (b *builder) asked() (facts []fact, commands []string) {
 	add := func(name string, words func(bench.Scenario) string) {
-		if text := b.byScene(words); text != "" {
-			facts = append(facts, factOf(name, text))
+		if lines := b.byScene(words); len(lines) > 0 {
+			facts = append(facts, fact{name, lines})
 		}
 	}
 	add("Watchers", func(sc bench.Scenario) string {
-		return fmt.Sprintf("%s on %s, %s", figure.Count(int64(sc.Watchers)), counted(int64(sc.Streams), "stream"), shapeWords(sc))
+		text := fmt.Sprintf("%s on %s%s", figure.Count(int64(sc.Watchers)), counted(int64(sc.Streams), "stream"), shapeOf(sc))
+		if sc.Bystanders > 0 {
+			text += "; " + figure.Count(int64(sc.Bystanders)) + " more, synced all the time"
+		}
+		return text
 	})
 	add("Writers", func(sc bench.Scenario) string {
 		if sc.RatePerS > 0 {
@@ -46,17 +61,14 @@ func (b *builder) asked() (facts []fact, commands []string) {
 		facts = append(facts, factOf("History", fmt.Sprintf("%s, opened read-only: %s of %s, revisions %d to %d",
 			src.File, counted(src.Events, "event"), counted(src.Keys, "key"), src.FirstRev, src.LastRev)))
 	}
-	var stalls []string
-	for _, s := range b.scenes {
-		if s.sc.StalledStreams > 0 {
-			stalls = append(stalls, fmt.Sprintf("%d of %s stop reading for %s (%s)", s.sc.StalledStreams, counted(int64(s.sc.Streams), "stream"), figure.Short(roundTime(s.sc.Stall)), s.name))
+	add("Stall", func(sc bench.Scenario) string {
+		if sc.StalledStreams == 0 {
+			return ""
 		}
-	}
-	if len(stalls) > 0 {
-		facts = append(facts, factOf("Stall", stalls...))
-	}
-	facts = append(facts, factOf("Scenarios", b.scenarioWords()...))
-	facts = append(facts, b.bySubject("Durability", durabilityWords), b.bySubject("Buffers", func(s *subject) string { return s.facts().Buffers() }))
+		return stalls(sc, "stops", "stop") + " reading for " + figure.Short(roundTime(sc.Stall))
+	})
+	facts = append(facts, b.scenarioFact())
+	facts = append(facts, b.bySubject("Durability", durabilityWords), b.bySubject("Buffers", func(s *subject) string { return strings.ReplaceAll(s.facts().Buffers(), "   ", "; ") }))
 	for _, s := range b.subjects {
 		for _, res := range s.results {
 			if line := commandLine(res.Command); line != "" && !slices.Contains(commands, line) {
@@ -69,46 +81,39 @@ func (b *builder) asked() (facts []fact, commands []string) {
 
 // byScene says something of all scenes: once if it is the same for all, else
 // with the scenes it is said of.
-func (b *builder) byScene(words func(bench.Scenario) string) string {
+func (b *builder) byScene(words func(bench.Scenario) string) []factLine {
+	return grouped(len(b.scenes), func(i int) (text, of string) { return words(b.scenes[i].sc), b.scenes[i].name })
+}
+
+// bySubject says something of all targets, a line for each that differs.
+func (b *builder) bySubject(name string, words func(*subject) string) fact {
+	return fact{name, grouped(len(b.subjects), func(i int) (text, of string) { return words(b.subjects[i]), b.subjects[i].name })}
+}
+
+// grouped puts those together of whom the same is said; of whom nothing is
+// said is left out.
+func grouped(n int, said func(i int) (text, of string)) []factLine {
 	var order []string
 	of := map[string][]string{}
-	for _, s := range b.scenes {
-		text := words(s.sc)
+	for i := range n {
+		text, name := said(i)
 		if text == "" {
 			continue
 		}
 		if of[text] == nil {
 			order = append(order, text)
 		}
-		of[text] = append(of[text], s.name)
+		of[text] = append(of[text], name)
 	}
-	if len(order) < 2 {
-		return strings.Join(order, "")
-	}
-	for i, text := range order {
-		order[i] = text + " (" + strings.Join(of[text], ", ") + ")"
-	}
-	return strings.Join(order, "; ")
-}
-
-// bySubject says something of all targets, a line for each that differs.
-func (b *builder) bySubject(name string, words func(*subject) string) fact {
-	var order []string
-	of := map[string][]string{}
-	for _, s := range b.subjects {
-		text := words(s)
-		if of[text] == nil {
-			order = append(order, text)
+	var lines []factLine
+	for _, text := range order {
+		line := factLine{Text: text}
+		if len(of[text]) < n {
+			line.Of = strings.Join(of[text], ", ")
 		}
-		of[text] = append(of[text], s.name)
+		lines = append(lines, line)
 	}
-	if len(order) == 1 {
-		return factOf(name, order...)
-	}
-	for i, text := range order {
-		order[i] = strings.Join(of[text], ", ") + ": " + text
-	}
-	return factOf(name, order...)
+	return lines
 }
 
 func durabilityWords(s *subject) string {
@@ -126,30 +131,34 @@ func durabilityWords(s *subject) string {
 	return f.Durability
 }
 
-// scenarioWords: what was run, and how long.
-func (b *builder) scenarioWords() []string {
-	text := b.byScene(func(sc bench.Scenario) string {
+// scenarioFact: what was run, and how long.
+func (b *builder) scenarioFact() fact {
+	f := fact{"Scenarios", b.byScene(func(sc bench.Scenario) string {
 		if sc.Duration <= 0 {
 			return "until all are synced"
 		}
-		text := figure.Short(roundTime(sc.Duration)) + " each"
+		text := figure.Short(roundTime(sc.Duration))
 		if sc.Warmup > 0 {
 			text += " after " + figure.Short(roundTime(sc.Warmup)) + " of warm-up"
 		}
 		return text
-	})
-	if !strings.Contains(text, "(") {
-		var names []string
-		for _, s := range b.scenes {
-			names = append(names, s.name)
+	})}
+	for i := range f.Lines {
+		if f.Lines[i].Of == "" {
+			f.Lines[i].Of = strings.Join(b.sceneNames(), ", ")
 		}
-		text = strings.Join(names, ", ") + ": " + text
 	}
-	lines := []string{text}
 	if n := b.repetitions(); n > 1 {
-		lines = append(lines, fmt.Sprintf("%d repetitions", n))
+		f.Lines = append(f.Lines, factLine{Text: counted(int64(n), "run") + " of each"})
 	}
-	return lines
+	return f
+}
+
+func (b *builder) sceneNames() (names []string) {
+	for _, s := range b.scenes {
+		names = append(names, s.name)
+	}
+	return names
 }
 
 // repetitions is the largest number of runs that a target has of one scene.

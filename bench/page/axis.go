@@ -1,11 +1,6 @@
 package page
 
-import (
-	"math"
-	"time"
-
-	"github.com/watchkv/watchkv/bench/figure"
-)
+import "math"
 
 // axis places values between 0 and 1 and has labels for some of them.
 type axis struct {
@@ -147,7 +142,7 @@ func linear(hi float64, parts int, text func(float64) string) axis {
 
 // seconds is an axis of exactly 0 to hi seconds.
 func seconds(hi float64) axis {
-	whole := linear(hi, 6, func(v float64) string { return figure.Duration(time.Duration(math.Round(v * 1e9))) })
+	whole := linear(hi, 6, func(v float64) string { return tickTime(v * 1e9) })
 	a := axis{at: func(v float64) float64 { return clamp(v / hi) }}
 	for i, t := range whole.ticks {
 		v := float64(i) / float64(len(whole.ticks)-1) * (hi / whole.at(hi))
@@ -202,11 +197,11 @@ func signed(lo, hi float64) axis {
 	}
 	var below []tick
 	for v := 1e4; v <= from*(1+1e-9); v *= 10 {
-		below = append([]tick{{At: a.at(-v), Text: signedTime(-v)}}, below...)
+		below = append([]tick{{At: a.at(-v), Text: "−" + tickTime(v)}}, below...)
 	}
 	a.ticks = append(below, tick{At: a.at(0), Text: "0"})
 	for v := 1e4; v <= to*(1+1e-9); v *= 10 {
-		a.ticks = append(a.ticks, tick{At: a.at(v), Text: signedTime(v)})
+		a.ticks = append(a.ticks, tick{At: a.at(v), Text: tickTime(v)})
 	}
 	a.ticks = across(a.ticks)
 	return a

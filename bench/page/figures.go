@@ -15,6 +15,7 @@ var shownMetrics = []string{
 	"put.p50_ns", "put.p99_ns", "put.max_ns", "quiet.put.p99_ns", "put.rate_per_s", "notify.events_per_s",
 	"ack_to_event.p50_ns", "ack_to_event.p99_ns", "ack_to_event.negative_ratio",
 	"catchup.synced_ns", "catchup.events_per_s", "catchup.bytes_per_s", "replay.events_per_s",
+	"returned.notify.p99_ns", "storm.synced_ns", "storm.half_synced_ns", "storm.streams_per_s", "storm.events_per_s", "storm.bytes_per_s",
 	"victims", "victims_per_s", "victims_ratio", "slow.recovery_ns", "pinned_bytes",
 	"generator.late_p99_ns", "cpu.cores", "memory.rss_max_bytes", "memory.heap_max_bytes", "disk.data_bytes",
 }

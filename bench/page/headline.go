@@ -21,12 +21,11 @@ func (b *builder) headline() string {
 	return b.comparison()
 }
 
-// verbs of the families, for one target and for several, and what a tie is
-// called.
-var verbs = map[family][3]string{
-	catchUpFamily: {"catches up fastest", "catch up fastest", "catch-up"},
-	putsFamily:    {"takes the most puts", "take the most puts", "puts"},
-	notifyFamily:  {"has the lowest notify latency", "have the lowest notify latency", "notify latency"},
+// verbs of the families, and what they are about.
+var verbs = map[family][2]string{
+	catchUpFamily: {"catches up fastest", "catch-up"},
+	putsFamily:    {"takes the most puts", "puts"},
+	notifyFamily:  {"has the lowest notify latency", "notify latency"},
 }
 
 func (b *builder) comparison() string {
@@ -46,34 +45,39 @@ func (b *builder) comparison() string {
 			best = append(best, b.subjects[i].short)
 		}
 		switch {
-		case len(best) == len(r.all) && !r.told:
-			open = append(open, verbs[f][2])
+		case !r.told:
+			open = append(open, verbs[f][1])
 		case len(best) == len(r.all):
-			tied = append(tied, verbs[f][2])
+			tied = append(tied, verbs[f][1])
 		case len(best) == 1 && best[0] == last:
 			won[len(won)-1] += " and " + verbs[f][0]
 		case len(best) == 1:
 			won = append(won, best[0]+" "+verbs[f][0])
 			last = best[0]
 		default:
-			won = append(won, listed(best)+" "+verbs[f][1])
+			won = append(won, fmt.Sprintf("%s %s, with no difference to %s", best[0], verbs[f][0], listed(best[1:])))
 			last = ""
 		}
 	}
-	return b.sentence(won, tied, open)
+	// No line may end within the word.
+	return strings.ReplaceAll(b.sentence(won, tied, open), "catch-up", "catch\u2011up")
 }
 
 func (b *builder) sentence(won, tied, open []string) string {
-	text := upper(strings.Join(won, ", "))
+	text := upper(strings.Join(won, "; "))
 	switch {
 	case text == "" && len(tied) == 0 && len(open) == 0:
 		return fmt.Sprintf("%d targets, and no figure that two of them share.", len(b.subjects))
 	case text == "" && len(tied) == 0:
-		return fmt.Sprintf("%s side by side, with too few runs to tell them apart.", upper(listed(b.shortNames())))
+		return fmt.Sprintf("%s side by side, with too few runs to tell who is best.", upper(listed(b.shortNames())))
+	case text == "" && len(b.subjects) == 2:
+		return fmt.Sprintf("In %s %s do not differ measurably.", listed(tied), listed(b.shortNames()))
 	case text == "":
-		return "In " + listed(tied) + " the targets do not differ."
+		return "In " + listed(tied) + " no target is measurably the best."
+	case len(tied) > 0 && len(b.subjects) == 2:
+		return text + "; in " + listed(tied) + " they do not differ measurably."
 	case len(tied) > 0:
-		return text + "; in " + listed(tied) + " they do not differ."
+		return text + "; in " + listed(tied) + " none is measurably the best."
 	}
 	return text + "."
 }
@@ -119,8 +123,9 @@ func cutShort(runs []bench.Run) bool {
 
 // card is one of the four figures under the headline.
 type card struct {
-	Name, Value, Small string
-	Good               bool // all promises kept
+	Name, Value string
+	Small       []string // a line each
+	Good        bool     // all promises kept
 }
 
 func (b *builder) cards() []card {
@@ -132,7 +137,7 @@ func (b *builder) cards() []card {
 		if m, ok := first(b.measures, c.f); ok {
 			all = append(all, b.card(c.name, m))
 		} else {
-			all = append(all, card{Name: c.name, Value: "n/a", Small: "not asked for"})
+			all = append(all, card{Name: c.name, Value: "n/a", Small: []string{"not asked for"}})
 		}
 	}
 	return append(all, b.putsCard())
@@ -152,11 +157,11 @@ func (b *builder) putsCard() card {
 		m := measure{scene: s, metric: "put.p99_ns", less: true}
 		if s.sc.Name == bench.Notify && m.measured() {
 			c := b.card("Put p99", m)
-			c.Small += "; at " + figure.Rate(s.sc.RatePerS) + " puts/s"
+			c.Small = append(c.Small, loadWords(s.sc))
 			return c
 		}
 	}
-	return card{Name: "Puts", Value: "n/a", Small: "not asked for"}
+	return card{Name: "Puts", Value: "n/a", Small: []string{"not asked for"}}
 }
 
 // durable says whether every target has a put on disk before its answer.
@@ -176,16 +181,16 @@ func (b *builder) card(name string, m measure) card {
 	best := b.subjects[all[0].subject].short
 	switch {
 	case len(b.subjects) == 1:
-		c.Small = m.scene.name
+		c.Small = []string{m.scene.name}
 		if n := all[0].N; n > 1 {
-			c.Small += fmt.Sprintf(", median of %d", n)
+			c.Small[0] += fmt.Sprintf(", median of %d", n)
 		}
 	case len(all) == 1:
-		c.Small = best + "; others n/a"
-	case all[1].toBest.Verdict != stat.NoDifference:
-		c.Small = fmt.Sprintf("%s; %s %s", best, b.subjects[all[1].subject].short, m.text(all[1].Median))
+		c.Small = []string{best, "others n/a"}
+	case all[1].toBest.Verdict == stat.NoDifference, all[1].toBest.Verdict == stat.Equal:
+		c.Small = []string{best, b.subjects[all[1].subject].short + " no difference"}
 	default:
-		c.Small = fmt.Sprintf("%s; %s no difference", best, b.subjects[all[1].subject].short)
+		c.Small = []string{best, b.subjects[all[1].subject].short + " " + m.text(all[1].Median)}
 	}
 	return c
 }
@@ -196,15 +201,15 @@ func (b *builder) promiseCard() card {
 	for _, s := range b.subjects {
 		for _, res := range s.results {
 			if res.Unchecked {
-				return card{Name: c.Name, Value: "not checked", Small: "the checker was left out"}
+				return card{Name: c.Name, Value: "not checked", Small: []string{"the checker was left out"}}
 			}
 			until = until || !res.Complete
 		}
 	}
 	if b.checked == 0 {
-		return card{Name: c.Name, Value: "not checked", Small: "no event was seen"}
+		return card{Name: c.Name, Value: "not checked", Small: []string{"no event was seen"}}
 	}
-	c.Small = figure.Count(b.checked) + " events checked"
+	c.Small = []string{figure.Count(b.checked) + " events checked"}
 	if until {
 		c.Value = "✓ kept until cut"
 	}

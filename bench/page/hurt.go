@@ -19,7 +19,7 @@ type hurt struct {
 
 // worstFirst is the order in which scenarios are looked for: those that are
 // made to hurt come first.
-var worstFirst = []string{bench.Slow, "storm", "compaction", bench.Interference, "churn", "mixed", bench.Notify}
+var worstFirst = []string{bench.Slow, bench.Storm, "compaction", bench.Interference, "churn", "mixed", bench.Notify}
 
 // worst is the scene shown over time; nil when no run has a series.
 func (b *builder) worst() *scene {
@@ -58,14 +58,14 @@ func (b *builder) hurts() *hurt {
 	}
 	h := hurt{Lead: b.hurtWords(s), Chart: chart{Title: upper(sceneWords(s)), About: b.hurtAbout(s)}}
 	x := seconds(length)
-	shades, squares := shadesOf(s.sc, x)
+	shades, squares := shadesOf(firstOf(runs), x)
 	for i, subject := range b.subjects {
 		if runs[i] != nil {
 			h.Chart.Legend = append(h.Chart.Legend, legend{subject.class, subject.name})
 		}
 	}
 	h.Chart.Squares = squares
-	if p := b.latencyOverTime(runs, x); p != nil {
+	if p := b.latencyOverTime(s, runs, x); p != nil {
 		h.Chart.Plots = append(h.Chart.Plots, *p)
 	}
 	h.Chart.Plots = append(h.Chart.Plots, b.countsOverTime(runs, x)...)
@@ -78,11 +78,22 @@ func (b *builder) hurts() *hurt {
 	return &h
 }
 
+func firstOf(runs []*bench.Run) *bench.Run {
+	for _, r := range runs {
+		if r != nil {
+			return r
+		}
+	}
+	return nil
+}
+
 // sceneWords name a scene for people.
 func sceneWords(s *scene) string {
 	switch s.sc.Name {
 	case bench.Slow:
 		return "slow consumers"
+	case bench.Storm:
+		return "everybody comes back at once"
 	case bench.Interference:
 		return "puts and notifications beside catch-up"
 	}
@@ -93,7 +104,9 @@ func (b *builder) hurtAbout(s *scene) string {
 	text := ""
 	switch {
 	case s.sc.StalledStreams > 0:
-		text = fmt.Sprintf("Shaded: %s of %s do not read for %s.", figure.Count(int64(s.sc.StalledStreams)), counted(int64(s.sc.Streams), "stream"), figure.Short(roundTime(s.sc.Stall)))
+		text = "Shaded: " + stalls(s.sc, "does", "do") + " not read for " + figure.Short(roundTime(s.sc.Stall)) + "."
+	case s.sc.Name == bench.Storm:
+		text = fmt.Sprintf("Shaded: %s come back at once, %s behind.", counted(int64(s.sc.Watchers), "watcher"), counted(s.sc.History, "revision"))
 	case s.sc.Name == bench.Interference:
 		text = fmt.Sprintf("Shaded: %s replay %s.", counted(int64(s.sc.Watchers), "watcher"), counted(s.sc.History, "revision"))
 	default:
@@ -123,10 +136,10 @@ func (b *builder) hurtWords(s *scene) string {
 		was, is := stat.Summarize(before), stat.Summarize(during)
 		c := stat.Compare(before, during)
 		switch {
-		case c.Verdict == stat.NoDifference:
-			parts = append(parts, fmt.Sprintf("on %s it shows no difference (%s)", subject.name, duration(is.Median)))
+		case c.Verdict == stat.NoDifference || c.Verdict == stat.Equal:
+			parts = append(parts, fmt.Sprintf("%s on %s, no difference to before", duration(is.Median), subject.name))
 		default:
-			parts = append(parts, fmt.Sprintf("on %s it is %s, %s before", subject.name, duration(is.Median), duration(was.Median)))
+			parts = append(parts, fmt.Sprintf("%s on %s, %s before", duration(is.Median), subject.name, duration(was.Median)))
 		}
 	}
 	if len(parts) == 0 {
@@ -141,7 +154,7 @@ func (b *builder) hurtWords(s *scene) string {
 // quietPart is the prefix of metrics from before a scenario begins to hurt.
 func quietPart(sc bench.Scenario) string {
 	switch sc.Name {
-	case bench.Slow:
+	case bench.Slow, bench.Storm:
 		return "before."
 	case bench.Interference:
 		return "quiet."
@@ -151,39 +164,37 @@ func quietPart(sc bench.Scenario) string {
 
 func hurtBegin(sc bench.Scenario) string {
 	if sc.Name == bench.Slow {
-		return fmt.Sprintf("Notify p99 of the healthy watchers while %d of %s stall", sc.StalledStreams, counted(int64(sc.Streams), "stream"))
+		return "Notify p99 of the healthy watchers while " + stalls(sc, "stalls", "stall")
+	}
+	if sc.Name == bench.Storm {
+		return fmt.Sprintf("Notify p99 of the others while %s come back", counted(int64(sc.Watchers), "watcher"))
 	}
 	return fmt.Sprintf("Notify p99 while %s catch up", counted(int64(sc.Watchers), "watcher"))
 }
 
-// shadesOf marks the parts of a scenario on its time axis.
-func shadesOf(sc bench.Scenario, x axis) (shades []shade, squares []legend) {
-	warm := sc.Warmup.Seconds()
-	if warm > 0 {
+// partWords are the parts of a scenario that hurt, for the legend.
+var partWords = map[string]string{"stalled": "stall", "storm": "all come back", "replaying": "others catch up"}
+
+// shadesOf marks the warm-up and the parts that hurt on the time axis.
+func shadesOf(run *bench.Run, x axis) (shades []shade, squares []legend) {
+	if run == nil || len(run.Series.Parts) == 0 {
+		return nil, nil
+	}
+	if warm := run.Series.Parts[0].From.Seconds(); warm > 0 {
 		shades = append(shades, shade{"warm", bandOf(0, x.at(warm))})
 		squares = append(squares, legend{"iW", "warm-up"})
 	}
-	from, to, what := 0.0, 0.0, ""
-	switch {
-	case sc.StalledStreams > 0:
-		from = warm + (sc.Duration-sc.Stall).Seconds()/2
-		to, what = from+sc.Stall.Seconds(), "stall"
-	case sc.Name == bench.Interference:
-		quiet := sc.Quiet
-		if quiet == 0 {
-			quiet = sc.Duration / 2
+	for _, part := range run.Series.Parts {
+		if words := partWords[part.Name]; words != "" && part.To > part.From {
+			shades = append(shades, shade{"stall", bandOf(x.at(part.From.Seconds()), x.at(part.To.Seconds()))})
+			squares = append(squares, legend{"iS", words})
 		}
-		from, to, what = warm+quiet.Seconds(), warm+sc.Duration.Seconds(), "others catch up"
-	}
-	if to > from {
-		shades = append(shades, shade{"stall", bandOf(x.at(from), x.at(to))})
-		squares = append(squares, legend{"iS", what})
 	}
 	return shades, squares
 }
 
 // latencyOverTime draws the notify p99 of each interval.
-func (b *builder) latencyOverTime(runs []*bench.Run, x axis) *plot {
+func (b *builder) latencyOverTime(s *scene, runs []*bench.Run, x axis) *plot {
 	lo, hi := math.Inf(1), 0.0
 	for _, r := range runs {
 		if r == nil {
@@ -199,7 +210,11 @@ func (b *builder) latencyOverTime(runs []*bench.Run, x axis) *plot {
 		return nil
 	}
 	y := logarithmic(lo, hi, tickTime)
-	p := plot{Title: "Notify p99 of all watchers, each second; logarithmic", Height: 190, Y: upright(y.ticks, 190)}
+	title := "Notify p99, logarithmic"
+	if s.sc.StalledStreams > 0 {
+		title = "Notify p99 of all watchers, those who stalled included; logarithmic"
+	}
+	p := plot{Title: title, Height: 190, Y: upright(y.ticks, 190)}
 	var words []string
 	for i, r := range runs {
 		if r == nil {
@@ -249,40 +264,58 @@ func overTime(n int, step float64, x axis, at func(int) (float64, bool), y axis)
 	return points, low, high
 }
 
-// countsOverTime draws the watchers that are not synced, for the targets that
-// show them.
+// counted over time: figures of the hub, for the targets that show them.
+var countSeries = []struct {
+	title, name string
+	pick        func(*bench.Series) []float64
+}{
+	{"Victims per second", "Victims per second", func(s *bench.Series) []float64 { return s.VictimsPerS }},
+	{"Watchers not synced", "Watchers that are not synced", notSynced},
+}
+
+// notSynced are the victims and those who read history.
+func notSynced(s *bench.Series) (sum []float64) {
+	for i := range min(len(s.VictimWatchers), len(s.UnsyncedWatcher)) {
+		sum = append(sum, float64(s.VictimWatchers[i]+s.UnsyncedWatcher[i]))
+	}
+	return sum
+}
+
+// countsOverTime draws victims and watchers that are not synced; a series that
+// is zero all the time is left to the table.
 func (b *builder) countsOverTime(runs []*bench.Run, x axis) (plots []plot) {
-	for _, c := range []struct {
-		title string
-		pick  func(*bench.Series) []int
-	}{
-		{"Victims: watchers behind a full outbox", func(s *bench.Series) []int { return s.VictimWatchers }},
-		{"Unsynced: watchers reading history", func(s *bench.Series) []int { return s.UnsyncedWatcher }},
-	} {
-		top, shown := 0, false
+	for _, c := range countSeries {
+		top := 0.0
 		for _, r := range runs {
 			if r != nil {
 				for _, v := range c.pick(r.Series) {
-					top, shown = max(top, v), true
+					top = math.Max(top, v)
 				}
 			}
 		}
-		if !shown || top == 0 {
+		if top <= 0 {
 			continue
 		}
-		y := linear(float64(top), 2, tickCount)
+		y := linear(top, 2, tickCount)
 		p := plot{Title: c.title, Height: 96, Y: upright(y.ticks, 96)}
 		var words []string
 		for i, r := range runs {
-			if r == nil || len(c.pick(r.Series)) == 0 {
+			if r == nil {
 				continue
 			}
 			series := c.pick(r.Series)
-			points, _, high := overTime(len(series), interval(r.Series), x, func(i int) (float64, bool) { return float64(series[i]), true }, y)
-			p.Lines = append(p.Lines, line{b.subjects[i].class, pathOf(points)})
-			words = append(words, fmt.Sprintf("%s at most %s", b.subjects[i].name, figure.Count(int64(high))))
+			if len(series) == 0 {
+				continue
+			}
+			points, _, high := overTime(len(series), interval(r.Series), x, func(i int) (float64, bool) { return series[i], true }, y)
+			if len(b.subjects) == 1 {
+				p.Shades = append(p.Shades, shade{"vb", areaOf(points)})
+			} else {
+				p.Lines = append(p.Lines, line{b.subjects[i].class, pathOf(points)})
+			}
+			words = append(words, fmt.Sprintf("%s at most %s", b.subjects[i].name, figure.Rate(high)))
 		}
-		p.Name = c.title + ", over time: " + strings.Join(words, ", ") + "."
+		p.Name = c.name + ", over time: " + strings.Join(words, ", ") + ". Figures in the table below."
 		plots = append(plots, p)
 	}
 	return plots
@@ -295,6 +328,8 @@ func (b *builder) hurtTable(s *scene) figureTable {
 	switch s.sc.Name {
 	case bench.Slow:
 		columns = []struct{ head, metric string }{{"p99 before", quiet + "notify.p99_ns"}, {"p99 while they stall", "notify.p99_ns"}, {"victims", "victims"}, {"victims/s", "victims_per_s"}, {"recovery", "slow.recovery_ns"}, {"pinned", "pinned_bytes"}}
+	case bench.Storm:
+		columns = []struct{ head, metric string }{{"p99 before", quiet + "notify.p99_ns"}, {"p99 in the storm", "notify.p99_ns"}, {"all synced", "storm.synced_ns"}, {"events/s", "storm.events_per_s"}, {"victims", "victims"}}
 	case bench.Interference:
 		columns = []struct{ head, metric string }{{"notify p99 quiet", quiet + "notify.p99_ns"}, {"while others catch up", "notify.p99_ns"}, {"put p99 quiet", quiet + "put.p99_ns"}, {"while others catch up", "put.p99_ns"}, {"victims", "victims"}}
 	}

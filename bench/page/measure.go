@@ -3,8 +3,10 @@ package page
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/bench/compare"
 	"github.com/watchkv/watchkv/bench/figure"
 	"github.com/watchkv/watchkv/bench/stat"
 )
@@ -34,44 +36,46 @@ func (m measure) text(v float64) string { return metricText(m.metric, v) }
 
 func (m measure) better(a, b float64) bool { return (a < b) == m.less && a != b }
 
-// measuresOf lists what a scene is asked for, the most telling first.
-func measuresOf(s *scene) []measure {
-	sc := s.sc
-	watchers := counted(int64(sc.Watchers), "watcher") + ", " + shapeWords(sc)
-	figureOf := func(metric string, f family, title, about string, less bool) measure {
-		return measure{scene: s, metric: metric, family: f, title: title, about: about, less: less}
+// measuresOf lists what says most about a scene: the first of its headlines in
+// a comparison, and what else the page has words for.
+func measuresOf(s *scene) (all []measure) {
+	add := func(metric string, f family, title, about string) {
+		all = append(all, measure{scene: s, metric: metric, family: f, title: title, about: about, less: bench.Better(metric) == bench.Less})
 	}
+	sc := s.sc
+	watchers := counted(int64(sc.Watchers), "watcher") + shapeOf(sc)
 	switch sc.Name {
 	case bench.Notify:
-		all := []measure{figureOf("notify.p99_ns", notifyFamily, "Notify latency, p99",
-			watchers+"; "+loadWords(sc)+"; from intended put to event.", true)}
+		add("notify.p99_ns", notifyFamily, "Notify latency, p99", watchers+"; "+loadWords(sc)+"; from intended put to event.")
 		if sc.FullSpeed {
-			all = append(all, figureOf("put.rate_per_s", putsFamily, "Puts at full speed",
-				counted(int64(sc.Writers), "writer")+" as fast as they are answered, watched by "+watchers+".", false))
+			add("put.rate_per_s", putsFamily, "Puts at full speed", counted(int64(sc.Writers), "writer")+", each puts again when it is answered; watched by "+watchers+".")
 		}
-		return all
 	case bench.CatchUp, bench.Replay:
 		what := "the history"
 		if sc.History > 0 {
 			what = counted(sc.History, "revision")
 		}
-		return []measure{figureOf("catchup.events_per_s", catchUpFamily, "Catch-up",
-			watchers+", over "+what+"; events delivered to all of them together.", false)}
+		add("catchup.events_per_s", catchUpFamily, "Catch-up", watchers+", over "+what+"; events delivered to all of them together.")
 	case bench.Slow:
-		stalled := fmt.Sprintf("%d of %s stop reading for %s", sc.StalledStreams, counted(int64(sc.Streams), "stream"), figure.Short(sc.Stall))
-		return []measure{
-			figureOf("notify.p99_ns", otherFamily, "Notify p99 of the healthy while others stall", watchers+"; "+loadWords(sc)+"; "+stalled+".", true),
-			figureOf("slow.recovery_ns", otherFamily, "Recovery", "From reading again until all watchers are synced; "+stalled+".", true),
-		}
+		stalled := stalls(sc, "stops", "stop") + " reading for " + figure.Short(roundTime(sc.Stall))
+		add("notify.p99_ns", otherFamily, "Notify p99 of the healthy while others stall", watchers+"; "+loadWords(sc)+"; "+stalled+".")
+		add("slow.recovery_ns", otherFamily, "Recovery", "From reading again until all watchers are synced; "+stalled+".")
 	case bench.Interference:
-		return []measure{figureOf("put.p99_ns", otherFamily, "Put p99 while others catch up",
-			fmt.Sprintf("%s from intended put to answer, while %s replay %s.", loadWords(sc)+";", counted(int64(sc.Watchers), "watcher"), counted(sc.History, "revision")), true)}
+		add("put.p99_ns", otherFamily, "Put p99 while others catch up", fmt.Sprintf("%s, from intended put to answer, while %s replay %s.",
+			upper(loadWords(sc)), counted(int64(sc.Watchers), "watcher"), counted(sc.History, "revision")))
+	case bench.Storm:
+		add("storm.synced_ns", otherFamily, "Storm: until all are back", fmt.Sprintf("%s on %s come back at once, %s behind; from the first stream opened again until all are synced.",
+			counted(int64(sc.Watchers), "watcher"), counted(int64(sc.Streams), "stream"), counted(sc.History, "revision")))
+	default:
+		about := watchers + "; " + loadWords(sc) + "."
+		if brief, _ := bench.DescribeScenario(sc.Name); brief != "" {
+			about = upper(brief) + ". " + about
+		}
+		for _, metric := range compare.Headlines(sc.Name)[:1] {
+			add(metric, otherFamily, upper(sc.Name)+": "+strings.ReplaceAll(bench.ShortName(metric), ".", " "), about)
+		}
 	}
-	about := watchers + "; " + loadWords(sc) + "."
-	if brief, _ := bench.DescribeScenario(sc.Name); brief != "" {
-		about = upper(brief) + ". " + about
-	}
-	return []measure{figureOf("notify.p99_ns", otherFamily, "Notify p99 in "+sc.Name, about, true)}
+	return all
 }
 
 // chosen is the first measure of each scenario by name that any target has:
@@ -125,8 +129,8 @@ type standing struct {
 type ranking struct {
 	all  []standing
 	best []int // subjects: the best and those not told from it
-	// told: the best is told from all others, or the runs were enough to say
-	// that there is no difference.
+	// told: the runs of all are enough to say who is best, or that there is no
+	// difference.
 	told bool
 }
 
@@ -158,7 +162,7 @@ func (m measure) ranked() ranking {
 		if s.best = i == 0 || s.toBest.Verdict != stat.Different; s.best {
 			r.best = append(r.best, s.subject)
 		}
-		if i > 0 && s.toBest.Verdict == stat.TooFew {
+		if s.N < stat.MinRuns {
 			r.told = false
 		}
 	}

@@ -24,7 +24,10 @@ type Options struct {
 //go:embed page.tmpl style.css
 var files embed.FS
 
-var pageTemplate = template.Must(template.New("page.tmpl").ParseFS(files, "page.tmpl"))
+var pageTemplate = template.Must(template.New("page.tmpl").Funcs(template.FuncMap{"breakable": breakable}).ParseFS(files, "page.tmpl"))
+
+// breakable cuts a name where a line may end.
+func breakable(name string) []string { return strings.Split(name, "/") }
 
 // ErrNothing: a page needs at least one result.
 var ErrNothing = errors.New("page: no result to show")
@@ -85,26 +88,28 @@ func newBuilder(results []*bench.Result, o Options) *builder {
 
 // view is all that the template shows.
 type view struct {
-	Title, Kicker     string
-	Headline, Lead    string
-	Style             template.CSS
-	Cards             []card
-	Broken            []brokenRecord
-	Single, NoFigures bool
-	Asked             []fact
-	Commands          []string
-	Trust             trust
-	Comparisons       []comparison
-	Singles           []singleRow
-	Ways              *ways
-	CatchUp           *chart
-	All               []figureTable
-	Hurt              *hurt
-	Latency           *latency
-	Again             again
-	Words             []bench.Word
-	Made              string
-	Results           template.JS
+	Title, Kicker          string
+	Headline, Lead         string
+	Same, Which, HowToRead string
+	Style                  template.CSS
+	Cards                  []card
+	Broken                 []brokenRecord
+	Repeated               bool
+	Single, NoFigures      bool
+	Asked                  []fact
+	Commands               []string
+	Trust                  trust
+	Comparisons            []comparison
+	Singles                []singleRow
+	Ways                   *ways
+	CatchUp                *chart
+	All                    []figureTable
+	Hurt                   *hurt
+	Latency                *latency
+	Again                  again
+	Words                  []bench.Word
+	Made                   string
+	Results                template.JS
 }
 
 func (b *builder) view() (*view, error) {
@@ -123,7 +128,8 @@ func (b *builder) view() (*view, error) {
 		// JSON of our own making: base64 and names of safe letters.
 		Results: template.JS(data),
 	}
-	v.NoFigures = b.runs == 0
+	v.NoFigures, v.Repeated = b.runs == 0, b.repetitions() > 1
+	v.Same, v.Which, v.HowToRead = b.sameWords(), b.which(), b.howToRead()
 	v.Asked, v.Commands = b.asked()
 	if len(v.Broken) == 0 {
 		v.Headline, v.Lead = b.headline(), b.lead()
@@ -201,6 +207,56 @@ func (b *builder) lead() string {
 		text += " Each figure is of a single run."
 	}
 	return text
+}
+
+// sameWords say how far the targets were asked the same.
+func (b *builder) sameWords() string {
+	var plans, seeds []string
+	for _, res := range b.results {
+		plan := ""
+		for _, sc := range res.Plan.Scenarios {
+			plan += keyOf(sc)
+		}
+		if seed := fmt.Sprint(res.Plan.Seed); !slices.Contains(seeds, seed) {
+			seeds = append(seeds, seed)
+		}
+		if !slices.Contains(plans, plan) {
+			plans = append(plans, plan)
+		}
+	}
+	switch {
+	case len(b.subjects) == 1 && len(seeds) == 1:
+		return "Keys, sizes and order follow from seed " + seeds[0] + "."
+	case len(plans) == 1 && len(seeds) == 1:
+		return "One workload, the same for all targets, from seed " + seeds[0] + "."
+	case len(plans) == 1:
+		return "One workload for all targets, from the seeds " + listed(seeds) + "."
+	}
+	return "Not the same workload for all: what only some were asked is compared only among them."
+}
+
+// which is the question that the section of comparisons answers.
+func (b *builder) which() string {
+	if len(b.subjects) == 1 {
+		return "What came out?"
+	}
+	for _, s := range b.subjects[1:] {
+		if engineOf(s.facts()) != engineOf(b.subjects[0].facts()) {
+			return "Which engine?"
+		}
+	}
+	return "Which of them?"
+}
+
+func (b *builder) howToRead() string {
+	few := fmt.Sprintf(" With %d runs of each there are intervals, and differences can be told from chance.", stat.MinRuns)
+	switch n := b.fewest(); {
+	case n <= 1:
+		return "Dot: the one run." + few
+	case n < stat.MinRuns:
+		return "Dot: the median." + few
+	}
+	return "Dot: median. Bar: its 95% interval. Bold: best, or no different from the best."
 }
 
 // brokenRecord is a broken promise with the responses that show it.

@@ -2,6 +2,7 @@ package page
 
 import (
 	"slices"
+	"strings"
 
 	"github.com/watchkv/watchkv/bench"
 	"github.com/watchkv/watchkv/bench/figure"
@@ -115,6 +116,9 @@ func (b *builder) promises() promiseTable {
 	}
 	sortRules(order)
 	groups := b.alike(order, sums)
+	if len(groups) == 1 && len(b.subjects) > 1 {
+		groups[0].name = "all targets"
+	}
 	var t promiseTable
 	for _, g := range groups {
 		t.Columns = append(t.Columns, g.name)
@@ -142,7 +146,7 @@ func (b *builder) promises() promiseTable {
 		if text == "" {
 			text = words[p.Rule]
 		}
-		t.Rows = append(t.Rows, promiseRow{Name: upper(p.Name), Rules: join(ids), Words: text, Ours: ours, Cells: cellsOf(ids, groups, sums)})
+		t.Rows = append(t.Rows, promiseRow{Name: promiseName(p.Name), Rules: strings.Join(ids, " "), Words: text, Ours: ours, Cells: cellsOf(ids, groups, sums)})
 	}
 	if len(t.Rows) > 0 {
 		row := promiseRow{Name: "Durable before seen", Rules: "G7", Words: "no event of what a power cut can take back"}
@@ -216,6 +220,7 @@ func cellsOf(ids []string, groups []column, sums []map[string]ruleSum) (cells []
 	for _, g := range groups {
 		c := verdict{Column: g.name}
 		var most int64
+		var unseen []string
 		together := ""
 		for _, id := range ids {
 			var n int64
@@ -223,6 +228,9 @@ func cellsOf(ids []string, groups []column, sums []map[string]ruleSum) (cells []
 				n += sums[i][id].checked
 			}
 			most = max(most, n)
+			if n == 0 {
+				unseen = append(unseen, id)
+			}
 			together = worse(together, sums[g.subjects[0]][id].seen())
 		}
 		switch together {
@@ -231,7 +239,10 @@ func cellsOf(ids []string, groups []column, sums []map[string]ruleSum) (cells []
 		case notPromised:
 			c.Class, c.Glyph, c.Text = "n", "–", "not promised by this target"
 		case kept:
-			c.Class, c.Glyph, c.Text, c.Count = "k", "✓", "kept", figure.Count(most)+" times"
+			c.Class, c.Glyph, c.Text, c.Count = "k", "✓", "kept", figure.Count(most)+" checks"
+			if len(unseen) > 0 {
+				c.Count += "; not checked: " + strings.Join(unseen, " ")
+			}
 		default:
 			c.Class, c.Glyph, c.Text = "n", "–", "not checked: nothing here could break it"
 		}
@@ -240,13 +251,10 @@ func cellsOf(ids []string, groups []column, sums []map[string]ruleSum) (cells []
 	return cells
 }
 
-func join(ids []string) string {
-	text := ""
-	for i, id := range ids {
-		if i > 0 {
-			text += " "
-		}
-		text += id
+// promiseName is what people call a promise.
+func promiseName(name string) string {
+	if name == "prevkv" {
+		return "Previous value"
 	}
-	return text
+	return upper(name)
 }

@@ -11,8 +11,11 @@ import (
 // without an interval.
 func spread(s stat.Summary) string {
 	ratio, ok := s.Spread()
-	if !ok {
+	switch {
+	case !ok:
 		return ""
+	case ratio > 1:
+		return "±>100%"
 	}
 	return "±" + figure.Percent(ratio)
 }

@@ -161,20 +161,21 @@ func (b *builder) fewest() int {
 	return n
 }
 
-// doubts are those of bench, each kind once for a target, with the worst case
-// and the scenes it concerns.
+// doubts are those of bench, each kind once, with the worst case and whom it
+// concerns.
 func (b *builder) doubts() (notes []note) {
-	for i, subject := range b.subjects {
-		var order []string
-		worst, where := map[string]bench.Doubt{}, map[string][]string{}
+	var order []string
+	worst, where := map[string]bench.Doubt{}, map[string][][]string{}
+	for i := range b.subjects {
 		for _, s := range b.scenes {
 			for _, run := range s.runs[i] {
 				for _, d := range bench.Doubts(s.sc, run) {
-					if len(where[d.Kind]) == 0 {
+					if where[d.Kind] == nil {
 						order = append(order, d.Kind)
+						where[d.Kind] = make([][]string, len(b.subjects))
 					}
-					if !slices.Contains(where[d.Kind], s.name) {
-						where[d.Kind] = append(where[d.Kind], s.name)
+					if !slices.Contains(where[d.Kind][i], s.name) {
+						where[d.Kind][i] = append(where[d.Kind][i], s.name)
 					}
 					if d.Size >= worst[d.Kind].Size {
 						worst[d.Kind] = d
@@ -182,23 +183,34 @@ func (b *builder) doubts() (notes []note) {
 				}
 			}
 		}
-		for _, kind := range order {
-			point, text, found := strings.Cut(worst[kind].Text, ": ")
-			n := note{Point: upper(point) + "."}
-			if found {
-				n.Point, n.Text = upper(point)+":", text
-			}
-			n.Text = strings.TrimSpace(n.Text + " (" + strings.Join(where[kind], ", ") + ")")
-			if len(b.subjects) > 1 {
-				n.Point = subject.name + ": " + strings.TrimSuffix(point, ":")
-				if found {
-					n.Point += ":"
-				}
-			}
-			notes = append(notes, n)
+	}
+	for _, kind := range order {
+		point, text, found := strings.Cut(worst[kind].Text, ": ")
+		n := note{Point: upper(point) + ".", Text: b.whom(where[kind])}
+		if found {
+			n.Point, n.Text = upper(point)+":", text+". "+n.Text
 		}
+		notes = append(notes, n)
 	}
 	return notes
+}
+
+// whom lists the scenes that something is said of, by target where there are
+// several.
+func (b *builder) whom(scenes [][]string) string {
+	if len(b.subjects) == 1 {
+		return "(" + strings.Join(scenes[0], ", ") + ")"
+	}
+	lines := grouped(len(scenes), func(i int) (text, of string) { return strings.Join(scenes[i], ", "), b.subjects[i].name })
+	var parts []string
+	for _, l := range lines {
+		of := l.Of
+		if of == "" {
+			of = "all targets"
+		}
+		parts = append(parts, of+": "+l.Text)
+	}
+	return "(The worst case; it concerns " + strings.Join(parts, "; ") + ".)"
 }
 
 // generator tells how late the load generator itself was, in the worst run.
@@ -227,16 +239,16 @@ func (b *builder) generator() fact {
 	f := fact{Name: "Load generator"}
 	switch {
 	case measured && notify > 0:
-		f.Text = append(f.Text, fmt.Sprintf("late by at most %s at p99, %s of the notify p99 there (%s)", duration(late), figure.Percent(late/notify), where))
+		f.add(fmt.Sprintf("late by at most %s at p99, %s of the notify p99 there (%s)", duration(late), figure.Percent(late/notify), where))
 	case measured:
-		f.Text = append(f.Text, fmt.Sprintf("late by at most %s at p99 (%s)", duration(late), where))
+		f.add(fmt.Sprintf("late by at most %s at p99 (%s)", duration(late), where))
 	case why != "":
-		f.Text = append(f.Text, "delay n/a: "+why)
+		f.add("delay n/a: " + why)
 	default:
-		f.Text = append(f.Text, "delay n/a: nothing was put by a schedule")
+		f.add("delay n/a: nothing was put by a schedule")
 	}
 	if cores > 0 {
-		f.Text = append(f.Text, fmt.Sprintf("client, checker and what is in this process: at most %.1f of %s", cores, counted(int64(b.subjects[0].results[0].Machine.Cores), "core")))
+		f.add(fmt.Sprintf("client, checker and what is in this process: at most %.1f of %s", cores, counted(int64(b.subjects[0].results[0].Machine.Cores), "core")))
 	}
 	return f
 }
@@ -309,15 +321,12 @@ func span(all []time.Duration) string {
 }
 
 func (b *builder) leftOut() fact {
-	warmup := b.byScene(func(sc bench.Scenario) string {
+	f := fact{"Left out", b.byScene(func(sc bench.Scenario) string {
 		if sc.Warmup <= 0 {
 			return ""
 		}
-		return "warm-up of " + figure.Short(roundTime(sc.Warmup)) + " a run"
-	})
-	if warmup == "" {
-		warmup = "nothing"
-	}
+		return "a warm-up of " + figure.Short(roundTime(sc.Warmup)) + " in each run"
+	})}
 	var lost float64
 	for _, s := range b.scenes {
 		for _, runs := range s.runs {
@@ -327,9 +336,13 @@ func (b *builder) leftOut() fact {
 		}
 	}
 	if lost > 0 {
-		return factOf("Left out", warmup, counted(int64(lost), "latency")+" above one hour, counted but in no percentile")
+		f.add(figure.Count(int64(lost)) + " latencies above one hour: counted, but in no percentile")
+		return f
 	}
-	return factOf("Left out", warmup, "No sample was dropped, none clamped: latencies below zero stay below zero.")
+	f.add("no sample was dropped, none clamped: latencies below zero stay below zero")
+	return f
 }
+
+func (f *fact) add(text string) { f.Lines = append(f.Lines, factLine{Text: text}) }
 
 func oneLine(s string) string { return strings.Join(strings.Fields(s), " ") }

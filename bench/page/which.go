@@ -102,6 +102,8 @@ func (b *builder) fillRow(row *comparedRow, m measure, st standing, scale axis) 
 	case st.subject == 0 && len(b.subjects) > 1:
 		row.Change = "reference"
 	case st.toFirst.Verdict == stat.Unknown:
+	case st.toFirst.Verdict == stat.Equal:
+		row.Change, row.Same = "the same", true
 	case st.toFirst.Verdict == stat.TooFew:
 		row.Change = "too few runs to tell"
 	case st.toFirst.Verdict == stat.Different:

@@ -10,9 +10,7 @@ import (
 	"github.com/watchkv/watchkv/bench/figure"
 )
 
-// signedTime writes a time with a true minus.
-func signedTime(ns float64) string { return minus(figure.Duration(time.Duration(ns))) }
-
+// duration writes a time with a true minus.
 func duration(ns float64) string { return minus(figure.Duration(time.Duration(ns))) }
 
 func minus(text string) string { return strings.Replace(text, "-", "−", 1) }
@@ -68,12 +66,28 @@ func counted(n int64, what string) string {
 	return figure.Count(n) + " " + what
 }
 
+// stalls says what the stalled streams of a scene do: one of them, or many.
+func stalls(sc bench.Scenario, one, many string) string {
+	if sc.StalledStreams == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%s of %s %s", figure.Count(int64(sc.StalledStreams)), counted(int64(sc.Streams), "stream"), many)
+}
+
 // upper begins a sentence with a name; etcd stays as it writes itself.
 func upper(s string) string {
 	if s == "" || strings.HasPrefix(s, "etcd") {
 		return s
 	}
 	return strings.ToUpper(s[:1]) + s[1:]
+}
+
+// shapeOf is the same behind their number, or nothing.
+func shapeOf(sc bench.Scenario) string {
+	if words := shapeWords(sc); words != "" {
+		return ", " + words
+	}
+	return ""
 }
 
 // shapeWords say what the watchers of a scene watch.

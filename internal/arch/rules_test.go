@@ -50,7 +50,7 @@ var rules = []rule{
 	{pkg: "bench/stat", ours: []string{"bench"}, libs: []string{"golang.org/x/perf/benchmath", "github.com/aclements/go-moremath/stats"}},
 	{
 		pkg:  "bench/page",
-		ours: []string{"bench", "bench/figure", "bench/stat", "watch/watchtest"},
+		ours: []string{"bench", "bench/compare", "bench/figure", "bench/stat", "watch/watchtest"},
 		libs: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/net/html"},
 	},
 	{pkg: "bench/verify", ours: []string{"backend", "mvcc", "watch", "watch/watchtest", "bench", "bench/figure"}},
