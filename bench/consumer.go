@@ -39,6 +39,9 @@ type consumer struct {
 	bytes   int64
 	done    chan struct{} // closed when the goroutine is over
 
+	visits *visits       // instead of requests, checks, left, created and caughtUp; may be nil
+	told   *atomic.Int64 // shared: watches that compaction overtook; nil: that is an error
+
 	delivered atomic.Int64 // shared: events so far
 }
 
@@ -163,6 +166,9 @@ func (c *consumer) take(r *watch.Response) error {
 	if r.WatchID == watch.NoWatch {
 		return c.answer(r)
 	}
+	if c.visits != nil {
+		return c.visits.take(c, r)
+	}
 	if r.WatchID < 1 || r.WatchID > int64(len(c.requests)) {
 		return fmt.Errorf("%s: a response for watch %d, which was never begun", c.name, r.WatchID)
 	}
@@ -183,7 +189,10 @@ func (c *consumer) take(r *watch.Response) error {
 	if r.CaughtUp && c.caughtUp != nil {
 		c.caughtUp.down()
 	}
-	if r.Canceled {
+	switch {
+	case r.Canceled && r.CompactRevision != 0 && c.told != nil:
+		c.told.Add(1)
+	case r.Canceled:
 		return fmt.Errorf("%s: watch %d was ended: %w", c.name, r.WatchID, r.Err)
 	}
 	return nil
@@ -208,11 +217,20 @@ func (c *consumer) answer(r *watch.Response) error {
 		return fmt.Errorf("%s: a watch was refused: %w", c.name, r.Err)
 	}
 	for _, check := range c.checks {
+		if check.Ended() {
+			continue
+		}
 		if err := check.Deliver(r); err != nil {
 			return c.named(err)
 		}
 	}
+	if c.visits != nil {
+		if err := c.visits.progress(c, r); err != nil {
+			return err
+		}
+	}
 	if want := c.awaited.Load(); want != nil && r.Revision >= want.rev {
+		c.flush() // what is confirmed is counted
 		c.awaited.Store(nil)
 		want.at = c.session.clock.now()
 		c.session.confirmed.Add(int64(len(c.requests)))
@@ -318,6 +336,9 @@ func (c *consumer) flush() {
 // finish checks that everything up to rev was delivered, if the scenario came
 // to its end, and adds up what was looked at. The goroutine must be over.
 func (c *consumer) finish(rev int64, complete bool) (watchtest.Counts, error) {
+	if c.visits != nil {
+		return c.visits.finish(c, rev, complete)
+	}
 	var sum watchtest.Counts
 	for _, check := range c.checks {
 		if complete {

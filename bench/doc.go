@@ -44,10 +44,13 @@
 //	writer     Scenario.Writers  wakes when a put is due    ends with the load
 //	sampler    one               wakes ten times a second   ends with the measurement; calls Options.Observe
 //	replay     one a stream of interference's second half   ends with it
+//	opener     one a stream of storm, while it is opened    ends when its watches are begun
+//	churner    one a stream of churn's visitors, wakes when a watch is due   ends with the load
 //	curve      one               wakes at most 1000 a second  ends with the catching up
 //
 // # Locks
 //
 // A lane's mutex guards the histograms that a few workers share; it is a leaf,
-// held while one batch of latencies is added.
+// held while one batch of latencies is added. The mutex of a consumer's visits
+// guards the table of its watches that come and go; a leaf too.
 package bench

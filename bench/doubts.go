@@ -71,6 +71,9 @@ func Doubts(sc Scenario, run Run) (doubts []Doubt) {
 			break
 		}
 	}
+	if rate, ok := run.metric("churn.creates_per_s"); ok && rate < reached*sc.ChurnPerS {
+		doubts = append(doubts, Doubt{"churn", sc.ChurnPerS / max(1, rate), fmt.Sprintf("%s of %s intended watches/s were created", figure.Rate(rate), figure.Rate(sc.ChurnPerS))})
+	}
 	if grew, ok := Growth(sc, run); ok && grew > unsteady {
 		doubts = append(doubts, Doubt{"steady", grew, fmt.Sprintf("not steady: p99 grew %s from first to second half", figure.Percent(grew))})
 	}
@@ -80,8 +83,11 @@ func Doubts(sc Scenario, run Run) (doubts []Doubt) {
 // ratedParts are the parts of a scenario in which the intended rate should be
 // reached: those that are long enough to tell.
 func ratedParts(sc Scenario) []string {
-	if sc.Name == Storm {
+	switch sc.Name {
+	case Storm:
 		return []string{"before.", "after."}
+	case Compaction:
+		return []string{"", "before.", "after."}
 	}
 	return []string{"", "quiet."}
 }

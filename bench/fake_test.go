@@ -18,6 +18,11 @@ type fakeKind struct {
 	spoil func([]watch.Response) []watch.Response
 	// putErr answers the put of that number, from 1.
 	putErr map[int64]error
+	// jumps moves watches that are overtaken by a compaction past it in
+	// silence.
+	jumps bool
+	// poor has no more than a Target must have.
+	poor bool
 }
 
 func (k *fakeKind) Facts() bench.TargetFacts {
@@ -25,8 +30,22 @@ func (k *fakeKind) Facts() bench.TargetFacts {
 }
 
 func (k *fakeKind) Open(string) (bench.Target, error) {
-	return &fakeStore{kind: k, keys: map[string]mvcc.KeyValue{}, wake: make(chan struct{})}, nil
+	s := &fakeStore{kind: k, keys: map[string]mvcc.KeyValue{}, wake: make(chan struct{})}
+	if k.poor {
+		return poorTarget{s}, nil
+	}
+	return s, nil
 }
+
+// poorTarget hides every ability that a Target may lack.
+type poorTarget struct{ bench.Target }
+
+func (p poorTarget) NewStream(name string) (bench.Stream, error) {
+	s, err := p.Target.NewStream(name)
+	return poorStream{s}, err
+}
+
+type poorStream struct{ bench.Stream }
 
 type fakeStore struct {
 	kind *fakeKind
@@ -35,6 +54,7 @@ type fakeStore struct {
 	log  []mvcc.Event
 	keys map[string]mvcc.KeyValue
 	wake chan struct{} // closed and replaced by every change
+	cut  int64         // compact revision
 }
 
 func (s *fakeStore) revLocked() int64 { return int64(len(s.log)) + 1 }
@@ -60,6 +80,41 @@ func (s *fakeStore) Put(_ context.Context, key, value []byte) (int64, error) {
 	s.log = append(s.log, mvcc.Event{KV: kv, Prev: prev})
 	s.wakeLocked()
 	return rev, nil
+}
+
+func (s *fakeStore) Delete(_ context.Context, key []byte) (int64, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	was, ok := s.keys[string(key)]
+	if !ok {
+		return 0, nil
+	}
+	rev := s.revLocked() + 1
+	delete(s.keys, string(key))
+	s.log = append(s.log, mvcc.Event{Type: mvcc.EventDelete, KV: mvcc.KeyValue{Key: slices.Clone(key), ModRevision: rev}, Prev: &was})
+	s.wakeLocked()
+	return rev, nil
+}
+
+func (s *fakeStore) Read(_ context.Context, key, end []byte, limit int64) (keys, bytes int64, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	span := mvcc.SpanOf(key, end)
+	for name, kv := range s.keys {
+		if span.Contains([]byte(name)) && (limit == 0 || keys < limit) {
+			keys++
+			bytes += int64(len(kv.Key) + len(kv.Value))
+		}
+	}
+	return keys, bytes, nil
+}
+
+func (s *fakeStore) Compact(_ context.Context, rev int64) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cut = rev
+	s.wakeLocked()
+	return nil
 }
 
 func (s *fakeStore) wakeLocked() {
@@ -102,6 +157,7 @@ type fakeWatch struct {
 	created bool
 	told    bool
 	until   int64
+	cancel  bool
 }
 
 func (st *fakeStream) Watch(r watch.Request) (int64, error) {
@@ -115,6 +171,19 @@ func (st *fakeStream) Watch(r watch.Request) (int64, error) {
 	st.watches = append(st.watches, w)
 	s.wakeLocked()
 	return r.ID, nil
+}
+
+func (st *fakeStream) Cancel(id int64) error {
+	st.store.mu.Lock()
+	defer st.store.mu.Unlock()
+	for _, w := range st.watches {
+		if w.request.ID == id {
+			w.cancel = true
+			st.store.wakeLocked()
+			return nil
+		}
+	}
+	return errors.New("fake: no such watch")
 }
 
 func (st *fakeStream) RequestProgress() error {
@@ -160,6 +229,10 @@ func (st *fakeStream) Recv(ctx context.Context) ([]watch.Response, error) {
 	}
 }
 
+// fakeChunk is how many revisions of history a watch reads at once, so that a
+// consumer which stops is behind.
+const fakeChunk = 64
+
 func (st *fakeStream) collectLocked() (out []watch.Response) {
 	rev := st.store.revLocked()
 	for _, w := range st.watches {
@@ -167,25 +240,39 @@ func (st *fakeStream) collectLocked() (out []watch.Response) {
 			w.created = true
 			out = append(out, watch.Response{WatchID: w.request.ID, Created: true, Revision: w.until})
 		}
+		if w.cancel {
+			out = append(out, watch.Response{WatchID: w.request.ID, Canceled: true, Revision: rev})
+			continue
+		}
+		if w.next < st.store.cut && st.store.kind.jumps {
+			w.next = st.store.cut
+		}
+		if w.next < st.store.cut {
+			w.cancel = true
+			out = append(out, watch.Response{WatchID: w.request.ID, Canceled: true, Revision: rev, CompactRevision: st.store.cut, Err: mvcc.ErrCompacted})
+			continue
+		}
 		var events []mvcc.Event
-		for ; w.next <= rev; w.next++ {
+		for n := 0; w.next <= rev && n < fakeChunk; n, w.next = n+1, w.next+1 {
 			e := st.store.log[w.next-2]
 			if !w.request.PrevKV {
 				e.Prev = nil
 			}
-			if w.span.Contains(e.KV.Key) && !w.request.NoPut { // it has no deletes
+			drop := e.Type == mvcc.EventPut && w.request.NoPut || e.Type == mvcc.EventDelete && w.request.NoDelete
+			if w.span.Contains(e.KV.Key) && !drop {
 				events = append(events, e)
 			}
 		}
 		if len(events) > 0 {
-			out = append(out, watch.Response{WatchID: w.request.ID, Events: events, Revision: rev})
+			out = append(out, watch.Response{WatchID: w.request.ID, Events: events, Revision: w.next - 1})
 		}
-		if !w.told {
+		if !w.told && w.next > w.until {
 			w.told = true
 			out = append(out, watch.Response{WatchID: w.request.ID, CaughtUp: true, Revision: w.until})
 		}
 	}
-	if st.owed {
+	st.watches = slices.DeleteFunc(st.watches, func(w *fakeWatch) bool { return w.cancel })
+	if st.owed && !slices.ContainsFunc(st.watches, func(w *fakeWatch) bool { return w.next <= rev }) {
 		st.owed = false
 		out = append(out, watch.Response{WatchID: watch.NoWatch, Revision: rev})
 	}

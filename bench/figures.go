@@ -56,6 +56,10 @@ func (s *session) putOf(phase int) *hdrhistogram.Histogram {
 	return s.rec.merged(func(l *lane) *hdrhistogram.Histogram { return l.put[phase] })
 }
 
+func (s *session) answerOf(kind, phase int) *hdrhistogram.Histogram {
+	return s.rec.merged(func(l *lane) *hdrhistogram.Histogram { return l.asked[kind][phase] })
+}
+
 // perSecond divides a counter by the length of its phase.
 func (s *session) perSecond(phase int, pick func(*lane) int64) float64 {
 	took := s.length(phase).Seconds()

@@ -55,6 +55,7 @@ type lane struct {
 	mu         sync.Mutex // guards all below; a leaf, held for one batch of responses
 	notify     [classes][maxPhases + 1]*hdrhistogram.Histogram
 	put        [maxPhases + 1]*hdrhistogram.Histogram
+	asked      [answersAsked][maxPhases + 1]*hdrhistogram.Histogram
 	ackToEvent [2]*hdrhistogram.Histogram // by sign: event after the answer, event before it
 	late       *hdrhistogram.Histogram
 	second     secondFigures // since the last reading
@@ -78,6 +79,14 @@ const (
 	classAffected        // stalled, or replaying
 	classProbe           // in no figure
 	classes
+)
+
+// Answers, beside those to puts, whose latency a scenario may measure.
+const (
+	answerCreated  = iota // of a watch: from when it was due
+	answerCanceled        // of a watch: from the request for its end
+	answerTold            // of a watch: from when it could be told of a compaction
+	answersAsked
 )
 
 // recorder collects figures from many workers. Each worker has a lane;
@@ -148,6 +157,28 @@ func (r *recorder) put(l *lane, due, acked, late int64) {
 	}
 	l.record(&l.second.late, time.Duration(late), 1)
 	if measured {
+		l.record(&l.late, time.Duration(late), 1)
+	}
+}
+
+// answer counts the time of one answer in a phase; out of those that are
+// measured it is dropped.
+func (r *recorder) answer(l *lane, kind, phase int, took time.Duration) {
+	if phase < 1 || phase > maxPhases {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.record(&l.asked[kind][phase], took, 1)
+}
+
+// late counts how long after its due time the generator itself began
+// something that is no put.
+func (r *recorder) late(l *lane, due, late int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.record(&l.second.late, time.Duration(late), 1)
+	if phase := r.phases.at(due); phase >= 1 && phase <= maxPhases {
 		l.record(&l.late, time.Duration(late), 1)
 	}
 }

@@ -3,6 +3,7 @@ package bench_test
 import (
 	"bytes"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 	"unicode/utf8"
@@ -13,6 +14,7 @@ import (
 	"github.com/watchkv/watchkv/backend/bolt"
 	"github.com/watchkv/watchkv/bench"
 	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/watch"
 )
 
 func onBolt() bench.Kind {
@@ -76,5 +78,103 @@ func TestStorm(t *testing.T) {
 				assert.Greater(t, verdict(t, run, "C9"), int64(0), "history from exactly the start")
 			})
 		}
+	}
+}
+
+func TestChurn(t *testing.T) {
+	sc := small(t, bench.Churn).Scenarios[0]
+	sc.Duration, sc.ChurnPerS, sc.Visitors = 400*time.Millisecond, 500, 20
+	for name, kind := range map[string]bench.Kind{"mem": inMemory(), "bolt": onBolt()} {
+		t.Run(name, func(t *testing.T) {
+			run := lived(t, kind, sc)
+			assert.Greater(t, run.Metrics["churn.creates_per_s"], 0.0)
+			assert.Greater(t, run.Metrics["churn.ended"], 0.0)
+			assert.Greater(t, run.Metrics["created.p50_ns"], 0.0)
+			assert.Greater(t, run.Metrics["canceled.p50_ns"], 0.0)
+			assert.Greater(t, run.Metrics["quiet.notify.p50_ns"], 0.0)
+			assert.Equal(t, int64(run.Metrics["churn.ended"]), verdict(t, run, "X1"), "every cancelled watch was looked at")
+		})
+	}
+}
+
+func TestCompaction(t *testing.T) {
+	sc := small(t, bench.Compaction).Scenarios[0]
+	// More than the outbox of a stream takes.
+	sc.History, sc.ValueBytes, sc.Behind, sc.Cuts = 3000, 2048, 12, 3
+	for name, kind := range map[string]bench.Kind{"mem": inMemory(), "bolt": onBolt()} {
+		t.Run(name, func(t *testing.T) {
+			run := lived(t, kind, sc)
+			assert.Equal(t, 12.0, run.Metrics["compaction.told"])
+			assert.Zero(t, run.Metrics["compaction.others_told"])
+			assert.Greater(t, run.Metrics["compaction.cuts"], 0.0)
+			assert.Greater(t, run.Metrics["told.p50_ns"], 0.0)
+			assert.Equal(t, int64(12+run.Metrics["compaction.told_again"]), verdict(t, run, "V3"))
+			assert.Greater(t, run.Metrics["before.notify.p50_ns"], 0.0)
+		})
+	}
+}
+
+// What is wrong with watches that end is found out where they are made to.
+func TestBrokenEnds(t *testing.T) {
+	// afterFirst puts a response behind the first that matches.
+	afterFirst := func(matches func(*watch.Response) bool, more func(watch.Response) watch.Response) func([]watch.Response) []watch.Response {
+		var done atomic.Bool
+		return func(rs []watch.Response) []watch.Response {
+			for i := range rs {
+				if matches(&rs[i]) && done.CompareAndSwap(false, true) {
+					return append(rs, more(rs[i]))
+				}
+			}
+			return rs
+		}
+	}
+	cancelled := func(r *watch.Response) bool { return r.Canceled && r.CompactRevision == 0 }
+	compacted := func(r *watch.Response) bool { return r.CompactRevision != 0 }
+	event := mvcc.Event{KV: mvcc.KeyValue{Key: []byte("k"), ModRevision: 1 << 40, CreateRevision: 1 << 40, Version: 1}}
+	for _, c := range []struct {
+		name, scenario string
+		kind           *fakeKind
+		rules          []string
+	}{
+		{"event after Canceled", bench.Churn, &fakeKind{spoil: afterFirst(cancelled, func(r watch.Response) watch.Response {
+			return watch.Response{WatchID: r.WatchID, Events: []mvcc.Event{event}, Revision: 1 << 40}
+		})}, []string{"X1"}},
+		{"Canceled twice", bench.Churn, &fakeKind{spoil: afterFirst(cancelled, func(r watch.Response) watch.Response { return r })}, []string{"X1"}},
+		{"compaction told twice", bench.Compaction, &fakeKind{spoil: afterFirst(compacted, func(r watch.Response) watch.Response { return r })}, []string{"C12"}},
+		{"jumped over what is gone", bench.Compaction, &fakeKind{jumps: true}, []string{"V3", "G3"}},
+		{"compact revision too high", bench.Compaction, &fakeKind{spoil: func(rs []watch.Response) []watch.Response {
+			for i := range rs {
+				if compacted(&rs[i]) {
+					rs[i].CompactRevision += 1 << 20
+					rs[i].Revision += 1 << 20
+				}
+			}
+			return rs
+		}}, []string{"C11"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			res, err := bench.Measure(t.Context(), small(t, c.scenario), bench.Options{Kind: c.kind, Dir: t.TempDir()})
+			require.NoError(t, err)
+			require.NotNil(t, res.Broken)
+			assert.Contains(t, c.rules, res.Broken.Rule, res.Broken.Detail)
+			assert.NotEmpty(t, res.Broken.Stream)
+			assert.NotEmpty(t, res.Broken.Record)
+		})
+	}
+}
+
+// A scenario is refused before anything is written where the target lacks what
+// it needs, also when another comes first.
+func TestRefused(t *testing.T) {
+	for name, reason := range map[string]string{
+		bench.Storm: "cannot be filled", bench.Churn: "be cancelled", bench.Compaction: "cannot be filled",
+	} {
+		plan := small(t, bench.Notify, name)
+		res, err := bench.Measure(t.Context(), plan, bench.Options{Kind: &fakeKind{poor: true}, Dir: t.TempDir()})
+		var refused *bench.RefusedError
+		require.ErrorAs(t, err, &refused)
+		assert.Equal(t, name, refused.Scenario)
+		assert.Contains(t, refused.Reason, reason)
+		assert.Empty(t, res.Runs)
 	}
 }

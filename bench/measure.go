@@ -36,6 +36,10 @@ func newMeasurement(sc Scenario, recording *Recording) measurement {
 		return &interferenceRun{}
 	case Storm:
 		return &stormRun{}
+	case Churn:
+		return &churnRun{}
+	case Compaction:
+		return &compactionRun{}
 	case FanOut:
 		return &fanOutRun{}
 	case Register:

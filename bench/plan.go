@@ -15,6 +15,8 @@ const (
 	Slow         = "slow"
 	Interference = "interference"
 	Storm        = "storm"
+	Churn        = "churn"
+	Compaction   = "compaction"
 	// Replay is the scenario of a history that came from elsewhere; it is
 	// asked for by giving the history, not by name.
 	Replay = "replay"
@@ -84,9 +86,17 @@ type Scenario struct {
 	// half, History revisions behind, and the second begins when all are
 	// synced.
 	Bystanders int `json:"bystander_watchers,omitempty"`
-	// Quiet of interference is the part of Duration before anybody replays; 0
-	// is half of it.
+	// Quiet of interference and churn is the part of Duration before anybody
+	// replays or comes; 0 is half of it.
 	Quiet time.Duration `json:"quiet_ns,omitempty"`
+	// Visitors of churn are watches that stay for a while only; ChurnPerS of
+	// them begin a second, and as many end.
+	Visitors  int     `json:"visiting_watchers,omitempty"`
+	ChurnPerS float64 `json:"churn_per_s,omitempty"`
+	// Behind watchers of compaction have not read the History when it is cut.
+	// In the middle third of Duration it is cut Cuts times.
+	Behind int `json:"behind_watchers,omitempty"`
+	Cuts   int `json:"cuts,omitempty"`
 	// Idle watchers of notify and slow stand beside the measured ones, on
 	// streams of their own, and watch keys that nobody writes.
 	Idle int `json:"idle_watchers,omitempty"`

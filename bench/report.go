@@ -98,6 +98,10 @@ func (r *report) scenarios(from, to int) {
 		r.interference(rows[0])
 	case Storm:
 		r.storm(rows[0])
+	case Churn:
+		r.churn(rows[0])
+	case Compaction:
+		r.compaction(rows[0])
 	}
 	r.spread(rows)
 	for _, note := range r.notes {

@@ -102,6 +102,8 @@ func (r *runner) all(ctx context.Context) error {
 			case errors.Is(err, errLongest), ctx.Err() != nil && (err == nil || errors.Is(err, context.Cause(ctx))):
 				r.cutShort(&run, time.Since(began), rep, i)
 				return nil
+			case errors.As(err, new(*RefusedError)):
+				return err
 			case err != nil:
 				return stopped(err, time.Since(began), r.plan.Scenarios[i])
 			}
@@ -179,6 +181,11 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 	target, err := r.options.Kind.Open(dir)
 	if err != nil {
 		return run, err
+	}
+	if rep == 1 && i == 0 {
+		if err := able(r.plan, target); err != nil {
+			return run, errors.Join(err, target.Close())
+		}
 	}
 	s, err := newSession(ctx, r.plan, sc, target, r.options)
 	if err != nil {

@@ -31,6 +31,9 @@ func small(t *testing.T, names ...string) bench.Plan {
 	require.NoError(t, err)
 	plan := bench.Plan{Seed: all.Seed, Count: 1}
 	for _, sc := range all.Scenarios {
+		if sc.Name == bench.Churn {
+			sc.ChurnPerS, sc.Visitors = 200, 10
+		}
 		if slices.Contains(names, sc.Name) {
 			plan.Scenarios = append(plan.Scenarios, sc)
 		}

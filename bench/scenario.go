@@ -66,7 +66,45 @@ var scenarioKinds = map[string]scenarioKind{
 			sc.Bystanders = min(bystanders, sc.Keys)
 		},
 	},
+	Churn: {
+		brief:  "watches created and cancelled all the time",
+		length: "30 s",
+		shapes: func(asked Shape) []Shape { return shapesOr(asked, OneKey)[:1] },
+		fill: func(sc *Scenario, s Settings, short bool) {
+			s.spread(sc)
+			s.live(sc)
+			s.long(sc, short)
+			sc.ChurnPerS = churnPerS
+			// All of them are there after a quarter of the time in which they come.
+			sc.Visitors = max(1, min(visitors, int(churnPerS*sc.Duration.Seconds()/8)))
+		},
+	},
+	Compaction: {
+		brief:  "history is cut under the watchers (needs --allow-compaction)",
+		length: "30 s",
+		shapes: func(asked Shape) []Shape { return shapesOr(asked, OneKey)[:1] },
+		fill: func(sc *Scenario, s Settings, short bool) {
+			sc.History = either(s.History, defaultHistory)
+			s.spread(sc)
+			s.live(sc)
+			s.long(sc, short)
+			sc.Behind, sc.Cuts = behindWatchers, cutsInAll
+		},
+	},
 }
+
+// Watches that come and go in churn.
+const (
+	churnPerS = 1000
+	visitors  = 1000
+)
+
+// Watchers that are behind in compaction, and how often it cuts. They are few
+// enough for etcd, which tells 512 or more of one compaction again and again.
+const (
+	behindWatchers = 100
+	cutsInAll      = 5
+)
 
 // stormStreams is one for each client that comes back.
 const stormStreams = 500
@@ -78,7 +116,7 @@ const slowWatchesPerStream = 250
 
 // ScenarioNames lists the scenarios in the order a run takes them.
 func ScenarioNames() []string {
-	return []string{Notify, CatchUp, Slow, Interference, Storm}
+	return []string{Notify, CatchUp, Slow, Interference, Storm, Churn, Compaction}
 }
 
 // shortForm is what a run does when it is not told what to do.

@@ -89,9 +89,12 @@ func (m *measuring) stoppable() (context.Context, func()) {
 // cause says why it could not be measured, and what a result file keeps.
 func (m *measuring) cause(s subject, err error) error {
 	var exit *exitError
+	var refused *bench.RefusedError
 	switch {
 	case errors.As(err, &exit):
 		return exit
+	case errors.As(err, &refused):
+		return misused("--scenario %s: %s", refused.Scenario, refused.Reason)
 	case errors.Is(err, backend.ErrLocked):
 		return unmeasured("--dir %q: held by another process (%s LOCK); choose another directory", m.place.dir, s.facts().Engine)
 	}
