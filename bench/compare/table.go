@@ -210,15 +210,18 @@ func (t *Table) addVictims(scenarios []string) {
 	}
 }
 
-// name gives a row the shortest selector among those of its metric.
+// name gives a row the shortest selector that is of no other scenario.
 func (t Table) name(row *Row) {
 	if row.Name != "" {
 		return
 	}
 	var others []string
-	for _, r := range t.Rows {
-		if r.Metric == row.Metric {
-			others = append(others, r.Scenario)
+	for _, title := range titles(t.Results) {
+		for _, res := range t.Results {
+			if len(stat.Of(res, title, row.Metric).Values) > 0 {
+				others = append(others, title)
+				break
+			}
 		}
 	}
 	row.Name = bench.SelectorOf(row.Metric, row.Scenario, others).String()

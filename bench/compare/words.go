@@ -97,7 +97,7 @@ func (v *view) head() {
 		v.add(layout.Wrap("note", 6, strings.Fields(text))...)
 	}
 	for i, res := range v.Results {
-		for _, text := range doubts(res) {
+		for _, text := range Doubts(res) {
 			for _, line := range layout.Wrap("!", 2, strings.Fields(v.Names[i]+": "+text)) {
 				v.add(v.paint.Yellow(line))
 			}
@@ -123,9 +123,9 @@ func (v *view) notTaken() (n int) {
 	return n
 }
 
-// doubts are what makes the figures of a target less than they seem: each kind
+// Doubts are what makes the figures of a target less than they seem: each kind
 // once, the worst of it, with the scenarios it concerns.
-func doubts(res *bench.Result) (all []string) {
+func Doubts(res *bench.Result) (all []string) {
 	if res.Failed != "" && res.Broken == nil {
 		all = append(all, strings.ReplaceAll(res.Failed, "\n", "; "))
 	}

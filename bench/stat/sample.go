@@ -47,14 +47,14 @@ func Of(res *bench.Result, scenario, metric string) Sample {
 	case len(s.Values) > 0:
 		s.Absent = ""
 	case res.Broken != nil:
-		s.Absent = "broke " + res.Broken.Rule + " " + res.Broken.Name
+		s.Absent = "it broke " + res.Broken.Rule + " " + res.Broken.Name
 	case s.Absent != "":
 	case res.Failed != "":
 		s.Absent = strings.ReplaceAll(res.Failed, "\n", "; ")
 	case !ran:
-		s.Absent = "did not run"
+		s.Absent = "it did not run"
 	default:
-		s.Absent = "was not measured"
+		s.Absent = "it was not measured"
 	}
 	return s
 }

@@ -132,10 +132,10 @@ func TestOf(t *testing.T) {
 	}}
 	assert.Equal(t, stat.Sample{Values: []float64{3, 1}, Cut: 1, Done: .026, After: 20 * time.Second}, stat.Of(res, "catchup/whole", "catchup.events_per_s"))
 	assert.Equal(t, "cannot be seen", stat.Of(res, "catchup/whole", "victims").Absent)
-	assert.Equal(t, "was not measured", stat.Of(res, "catchup/whole", "notify.p99_ns").Absent)
-	assert.Equal(t, "did not run", stat.Of(res, "slow", "victims").Absent)
+	assert.Equal(t, "it was not measured", stat.Of(res, "catchup/whole", "notify.p99_ns").Absent)
+	assert.Equal(t, "it did not run", stat.Of(res, "slow", "victims").Absent)
 	res.Failed = "stopped 3 s into slow: EOF"
 	assert.Equal(t, "stopped 3 s into slow: EOF", stat.Of(res, "slow", "victims").Absent)
 	res.Broken = &bench.Broken{Rule: "G6", Name: "bookmarkable"}
-	require.Equal(t, "broke G6 bookmarkable", stat.Of(res, "slow", "victims").Absent)
+	require.Equal(t, "it broke G6 bookmarkable", stat.Of(res, "slow", "victims").Absent)
 }

@@ -29,6 +29,7 @@ const (
 	groupWhere  = "Where"
 	groupServer = "Server"
 	groupViews  = "Views"
+	groupGates  = "What must hold"
 )
 
 // groupOrder is how help orders the groups.

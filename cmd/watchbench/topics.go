@@ -23,7 +23,7 @@ var helpExamples = []example{
 	{"watchbench compare pebble bolt badger", "side by side, with significance"},
 }
 
-const helpReadOn = "Read on: watchbench help run · help metrics (names in --json) · help words"
+const helpReadOn = "Read on: watchbench help run · help metrics (names for --gate) · help words"
 
 const exitCodes = "Exit: 0 measured · 1 promise broken · 2 wrong use · 3 could not measure · 130 Ctrl-C"
 
@@ -55,6 +55,17 @@ A repetition of every target comes before the next; who begins changes, by the s
 (1) 1000 in catchup and interference   (2) on a shared prefix no more than gives 1M events/s
 (3) 12s for slow and interference; catchup takes until all are synced, or --longest
 ` + exitCodes,
+	},
+	{
+		name: "diff", use: "OLD.json NEW.json", files: true, brief: "two results, gates for CI",
+		about: "Hold a result against an older one: what changed, and what must not have.",
+		examples: []example{
+			{"watchbench diff main.json pr.json", ""},
+			{"watchbench diff main.json pr.json --gate 'notify.p99 +10%' --gate 'put.max<250ms'", ""},
+		},
+		notes: `GATE is METRIC +N% (may grow by it), METRIC -N% (may fall by it), METRIC<VALUE or METRIC>VALUE. METRIC is notify.p99, which binds every shape that both files have, or notify/prefix.p99 for one; put/interference.max names a scenario. All names: watchbench help metrics.
+A relative gate breaks when the change is beyond N% and chance does not explain it (Mann-Whitney, p<0.05). With one run a side it goes by the figure alone and says so. A metric that a file lacks is an error, never a pass.
+Exit: 0 all gates hold · 1 a gate or a promise is broken · 2 wrong use, or files too unlike · 3 a figure is missing`,
 	},
 	{
 		name: "report", use: "[FILE...]", brief: "results shown again", files: true,
