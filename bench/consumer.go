@@ -31,13 +31,14 @@ type consumer struct {
 	created  *latch                       // shared: counted down by each Created
 	caughtUp *latch                       // shared: counted down by each CaughtUp; may be nil
 
-	goal    int64  // events after which reached is counted down; 0: none, or done
-	reached *latch // shared
-	samples []sample
-	pending []unanswered
-	events  int64
-	bytes   int64
-	done    chan struct{} // closed when the goroutine is over
+	goal     int64  // events after which reached is counted down; 0: none, or done
+	reached  *latch // shared
+	samples  []sample
+	received time.Duration // when the responses that are being read came
+	pending  []unanswered
+	events   int64
+	bytes    int64
+	done     chan struct{} // closed when the goroutine is over
 
 	visits *visits       // instead of requests, checks, left, created and caughtUp; may be nil
 	told   *atomic.Int64 // shared: watches that compaction overtook; nil: that is an error
@@ -94,6 +95,7 @@ func (c *consumer) plan(r watch.Request) {
 	if !c.session.options.Unchecked {
 		c.checks = append(c.checks, watchtest.NewWatch(r, watchtest.Options{
 			History: c.session.history, ID: r.ID, EtcdRules: c.session.etcdRules,
+			Record: keptResponses(c.session.sc.Watchers), Now: func() time.Duration { return c.received },
 		}))
 	}
 }
@@ -146,6 +148,7 @@ func (c *consumer) run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: receive: %w", c.name, err)
 		}
+		c.received = time.Duration(c.session.clock.now())
 		for i := range responses {
 			if err := c.take(&responses[i]); err != nil {
 				return err

@@ -153,9 +153,14 @@ func TestReportBroken(t *testing.T) {
 	res.Broken = &bench.Broken{
 		Rule: "G6", Name: "bookmarkable", Detail: `PUT "registry/pods/a-0007" at revision 4217 came after progress at revision 4218`,
 		Watch: `watch 17, key "registry/pods/" to "registry/pods0", from revision 1`, Stream: "stream 3", Scenario: "notify/one-key",
-		Record: []string{"event     4215  PUT \"registry/pods/a-0031\"", "progress  4218", "event     4217  PUT \"registry/pods/a-0007\""},
+		RecordAt: []time.Duration{0, 1_200_000, 3_400_000}, Seen: 41,
+		Responses: []bench.SeenResponse{{0, "created   4200"}, {5_000_000, "event     4215  PUT \"registry/pods/a-0031\""}, {6_200_000, "progress  4218"}, {8_400_000, "event     4217  PUT \"registry/pods/a-0007\""}},
+		Record:    []string{"event     4215  PUT \"registry/pods/a-0031\"", "progress  4218", "event     4217  PUT \"registry/pods/a-0007\""},
 	}
-	golden(t, "report-broken.txt", report(t, res, bench.ReportOptions{Again: "watchbench run --backend bolt -s notify --seed 7"}))
+	o := bench.ReportOptions{Again: "watchbench run --backend bolt -s notify --seed 7", Evidence: "broken-20261122T140507Z.json"}
+	golden(t, "report-broken.txt", report(t, res, o))
+	o.Verbose = true
+	golden(t, "report-broken-verbose.txt", report(t, res, o))
 }
 
 // With repetitions the figures are medians, and their spread is told.

@@ -143,6 +143,19 @@ type Broken struct {
 	Stream   string   `json:"stream,omitempty"`
 	Scenario string   `json:"scenario"`
 	Record   []string `json:"record"` // the few responses before, the breaking one last
+	// RecordAt is when each of Record came, after the first of them; nil where
+	// that is not known.
+	RecordAt []time.Duration `json:"record_at_ns,omitempty"`
+	// Responses are those of the watch that were kept, the breaking one last:
+	// Record and some before it. Seen is how many the watch had in all.
+	Responses []SeenResponse `json:"responses,omitempty"`
+	Seen      int64          `json:"responses_seen,omitempty"`
+}
+
+// SeenResponse is a response of a watch in words.
+type SeenResponse struct {
+	At   time.Duration `json:"at_ns"` // after the first of those that were kept
+	Text string        `json:"text"`
 }
 
 // metric looks a figure up; ok is false where it was not measured.

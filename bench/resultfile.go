@@ -35,6 +35,35 @@ func unreadable(format string, args ...any) error {
 // WriteJSON writes the result as one JSON document.
 func (res *Result) WriteJSON(w io.Writer) error { return writeJSON(w, res) }
 
+// MarshalJSON implements json.Marshaler: a list without members is empty,
+// never null.
+func (res *Result) MarshalJSON() ([]byte, error) {
+	type plain Result
+	full := plain(*res)
+	full.Command, full.Plan.Scenarios = some(full.Command), some(full.Plan.Scenarios)
+	full.Runs = some(slices.Clone(full.Runs))
+	for i := range full.Runs {
+		full.Runs[i].Promises = some(full.Runs[i].Promises)
+	}
+	if full.Broken != nil {
+		broken := *full.Broken
+		broken.Record = some(broken.Record)
+		full.Broken = &broken
+	}
+	var b bytes.Buffer
+	enc := json.NewEncoder(&b)
+	enc.SetEscapeHTML(false)
+	err := enc.Encode(&full)
+	return b.Bytes(), err
+}
+
+func some[T any](list []T) []T {
+	if list == nil {
+		return []T{}
+	}
+	return list
+}
+
 // WriteFile writes the result beside path and renames it, so that the file is
 // whole or absent. What is no regular file, such as a pipe, is written to. A
 // full disk is a *DiskFull.

@@ -292,9 +292,38 @@ func promises(counts watchtest.Counts, err error, etcdRules bool) []Promise {
 	return out
 }
 
+// shownResponses is how many responses of a watch are shown with a broken
+// promise, the breaking one included.
+const shownResponses = 5
+
+// Responses that the checker keeps of each watch, within recordBytes in all:
+// more than that would not stay in the caches while a thousand watches take
+// turns.
+const (
+	recordBytes   = 4 << 20
+	responseBytes = 88
+	mostKept      = 64
+)
+
+// keptResponses is how many responses are kept of each watch, if there are
+// that many watches.
+func keptResponses(watches int) int {
+	return min(mostKept, max(shownResponses-1, recordBytes/responseBytes/max(1, watches)))
+}
+
 // recordOf is the record of a broken promise; err names the stream in front.
 func recordOf(b *watchtest.Broken, err error, sc Scenario) *Broken {
-	rec := &Broken{Rule: b.ID, Name: b.Name, Detail: b.Detail, Watch: b.Watch, Scenario: sc.Title(), Record: b.Record}
+	rec := &Broken{Rule: b.ID, Name: b.Name, Detail: b.Detail, Watch: b.Watch, Scenario: sc.Title(), Seen: b.Responses}
+	first := max(0, len(b.Record)-shownResponses)
+	rec.Record = b.Record[first:]
+	if len(b.At) == len(b.Record) {
+		for i, text := range b.Record {
+			rec.Responses = append(rec.Responses, SeenResponse{b.At[i] - b.At[0], text})
+			if i >= first {
+				rec.RecordAt = append(rec.RecordAt, b.At[i]-b.At[first])
+			}
+		}
+	}
 	var on *streamError
 	if errors.As(err, &on) {
 		rec.Stream = on.stream

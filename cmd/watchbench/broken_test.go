@@ -123,6 +123,21 @@ func TestBrokenPromiseReplacesFigures(t *testing.T) {
 			assert.Contains(t, out.String(), "No figures are shown for a run that broke a promise.")
 			assert.NotRegexp(t, `NOTIFY|p99|puts/s|CPU`, out.String())
 			assert.FileExists(t, json)
+			assert.Contains(t, out.String(), "  evidence   "+json+"   ")
+
+			// Without --json the evidence is a file of its own, which shows the same.
+			t.Chdir(t.TempDir())
+			out.Reset()
+			r.output.json, r.output.noKeep = "", true
+			require.ErrorAs(t, r.conclude(res, nil), &exit)
+			name := res.Started.Format("broken-20060102T150405Z.json")
+			assert.Regexp(t, `(?m)^  evidence   `+name+`   (the last \d+ of its [\d,]+ responses|\d+ responses of this watch)$`, out.String())
+			shown := out.String()
+			out.Reset()
+			d, err := readDocument(name)
+			require.NoError(t, err)
+			require.NoError(t, (&reportCommand{term: r.term, color: "never"}).text([]document{d}))
+			assert.Equal(t, shown, out.String())
 		})
 	}
 }

@@ -12,6 +12,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/watchkv/watchkv/bench"
 )
 
 // keptResults is how many results of runs without --json are remembered.
@@ -93,6 +95,23 @@ func latestKept() (path string, count int, err error) {
 		return "", 0, err
 	}
 	return filepath.Join(dir, names[len(names)-1]), len(names), nil
+}
+
+// evidence is the file that holds the responses which show a broken promise:
+// that of --json, else one that it writes here. Empty is none.
+func (m *measuring) evidence(res *bench.Result) string {
+	if res.Broken == nil {
+		return ""
+	}
+	if m.output.json != "" && m.output.json != "-" {
+		return m.output.json
+	}
+	name := res.Started.UTC().Format("broken-20060102T150405Z.json")
+	if err := res.WriteFile(name); err != nil {
+		fmt.Fprintf(m.term.err, "no evidence is written: %s: %v\n", name, err)
+		return ""
+	}
+	return name
 }
 
 // keep remembers a result where no --json asks for it. That it could not be

@@ -201,7 +201,7 @@ func (r *reportCommand) text(documents []document) error {
 			}
 			err := bench.Report(r.term.out, res, bench.ReportOptions{
 				Color: r.term.colors(r.color, r.term.outTTY), Blank: r.term.outTTY, Verbose: r.verbose,
-				Again: again(res),
+				Again: again(res), Evidence: d.name,
 			})
 			if err != nil {
 				return err

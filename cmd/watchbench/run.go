@@ -108,7 +108,7 @@ func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
 	if measureErr == nil || len(res.Runs) > 0 {
 		err := bench.Report(tables, res, bench.ReportOptions{
 			Color: r.term.colors(r.output.color, tty), Blank: tty, Verbose: r.output.verbose,
-			Again: again(res), Next: r.next(res),
+			Again: again(res), Evidence: r.evidence(res), Next: r.next(res),
 		})
 		if err != nil {
 			return unmeasured("the result cannot be written: %v", err)

@@ -2,6 +2,7 @@ package watchtest_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -316,7 +317,11 @@ func TestWatch_NamesTheBrokenPromise(t *testing.T) {
 // The report of a break holds what came before it.
 func TestBroken_Record(t *testing.T) {
 	w := newWorld(t, abc...)
-	check := watchtest.NewWatch(everything(2), watchtest.Options{History: w.history, ID: 17, Record: 2})
+	var now time.Duration
+	check := watchtest.NewWatch(everything(2), watchtest.Options{History: w.history, ID: 17, Record: 2, Now: func() time.Duration {
+		now += time.Millisecond
+		return now
+	}})
 	var err error
 	for _, r := range []watch.Response{created(6), events(w.ev("a", 2), w.ev("b", 3)), progress(6)} {
 		err = check.Deliver(&r)
@@ -329,6 +334,8 @@ func TestBroken_Record(t *testing.T) {
 		`events    2 to 3 (2), the first PUT "a"`,
 		"progress  6",
 	}, b.Record)
+	assert.Equal(t, []time.Duration{time.Millisecond, 2 * time.Millisecond, 3 * time.Millisecond}, b.At)
+	assert.Equal(t, int64(3), b.Responses)
 	assert.Equal(t, watchtest.Etcd, b.Class)
 }
 

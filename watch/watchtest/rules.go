@@ -3,6 +3,7 @@ package watchtest
 import (
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Class tells etcd's own guarantees from the promises watchkv adds.
@@ -89,6 +90,10 @@ type Broken struct {
 	// Record is the few responses before the break and, last, the one that
 	// broke it, one line each.
 	Record []string
+	// At is when each response of Record came, by Options.Now; nil without it.
+	At []time.Duration
+	// Responses is how many the watch had in all, those before Record too.
+	Responses int64
 }
 
 // Error is one line; the record is left out.

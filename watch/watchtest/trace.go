@@ -2,6 +2,7 @@ package watchtest
 
 import (
 	"fmt"
+	"time"
 
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/watch"
@@ -10,12 +11,14 @@ import (
 // trace is a ring of what came last, without keeping any event alive.
 type trace struct {
 	keep int
+	now  func() time.Duration // nil: times are not kept
 	ring []line
 	n    int
 }
 
-// line is one response in 80 bytes.
+// line is one response in 88 bytes.
 type line struct {
+	at                    time.Duration
 	revision, first, last int64
 	events                int32
 	typ                   mvcc.EventType
@@ -35,6 +38,9 @@ func (t *trace) add(r *watch.Response) {
 	l := &t.ring[t.n%t.keep]
 	t.n++
 	*l = line{revision: r.Revision, created: r.Created, caughtUp: r.CaughtUp, canceled: r.Canceled, conflated: r.Conflated}
+	if t.now != nil {
+		l.at = t.now()
+	}
 	if n := len(r.Events); n > 0 {
 		e := &r.Events[0]
 		l.events, l.typ = int32(n), e.Type
@@ -44,12 +50,16 @@ func (t *trace) add(r *watch.Response) {
 	}
 }
 
-func (t *trace) lines() []string {
-	var out []string
+// lines are what is kept, and when it came if that is known.
+func (t *trace) lines() (out []string, at []time.Duration) {
 	for i := max(0, t.n-t.keep); i < t.n; i++ {
-		out = append(out, t.ring[i%t.keep].String())
+		l := &t.ring[i%t.keep]
+		out = append(out, l.String())
+		if t.now != nil {
+			at = append(at, l.at)
+		}
 	}
-	return out
+	return out, at
 }
 
 func (l *line) String() string {

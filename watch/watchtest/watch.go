@@ -3,6 +3,7 @@ package watchtest
 import (
 	"fmt"
 	"sync/atomic"
+	"time"
 
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/watch"
@@ -26,8 +27,11 @@ type Options struct {
 	// store that promises what etcd promises and no more.
 	EtcdRules bool
 	// Record is how many responses are kept for Broken.Record; 0 means 4.
-	// They cost 80 bytes each.
+	// They cost 88 bytes each.
 	Record int
+	// Now is the time for Broken.At, from any moment on; it is asked for every
+	// response. nil leaves times out.
+	Now func() time.Duration
 }
 
 // Watch checks the responses of one watch. It takes about 700 bytes and its
@@ -77,7 +81,7 @@ func NewWatch(req watch.Request, opts Options) *Watch {
 	if opts.Record == 0 {
 		w.opts.Record = 4
 	}
-	w.trace.keep = w.opts.Record
+	w.trace.keep, w.trace.now = w.opts.Record, w.opts.Now
 	w.counts.Watches = 1
 	if opts.History != nil && !w.span.Empty() {
 		w.matcher.init(w, opts.History)
@@ -124,9 +128,13 @@ func (w *Watch) Deliver(r *watch.Response) error {
 
 func (w *Watch) fail(b *Broken, r *watch.Response) {
 	b.Watch = w.String()
-	b.Record = w.trace.lines()
+	b.Record, b.At = w.trace.lines()
+	b.Responses = w.counts.Responses
 	if r != nil {
 		b.Record = append(b.Record, describe(r))
+		if w.opts.Now != nil {
+			b.At = append(b.At, w.opts.Now())
+		}
 	}
 	w.broken = b
 }
