@@ -46,15 +46,19 @@ func (b *book) begin() *write {
 	return w
 }
 
-// end tells what became of a write; without changes it made no revision.
-func (b *book) end(w *write, rev int64, changes []watchtest.Change) {
+// end tells what became of a write. After one with an unknown outcome the
+// history stands still.
+func (b *book) end(w *write, got wrote, err error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	delete(b.writing, w)
-	if len(changes) > 0 {
-		b.acked = max(b.acked, rev)
-		b.waiting = append(b.waiting, commit{rev, changes})
+	switch {
+	case err != nil:
+		return // w stays under way
+	case len(got.changes) > 0:
+		b.acked = max(b.acked, got.rev)
+		b.waiting = append(b.waiting, commit{got.rev, got.changes})
 	}
+	delete(b.writing, w)
 	b.settleLocked()
 }
 

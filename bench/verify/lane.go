@@ -2,9 +2,11 @@ package verify
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/watch"
@@ -24,6 +26,9 @@ type lane struct {
 	all   []*watched
 
 	answers    []int64 // revisions of the answers to requests for progress
+	requests   int     // for progress
+	responses  int     // that came
+	last       Line    // the last of them
 	joining    *Response
 	parts      []Response   // fragments of joining
 	fragmented [][]Response // the fragments of each response that had some
@@ -50,6 +55,7 @@ type watched struct {
 	got      []Response // all responses, fragments joined
 	places   []int      // in the lane's log, of got
 	events   int        // events in got
+	periodic int        // progress under its own id
 	refused  *Response  // Created and Canceled at once
 	header   int64      // highest revision of an event response that is no safe resume point for certain
 	failed   bool       // a break was reported
@@ -114,6 +120,77 @@ func (l *lane) recv(what string) {
 	}
 }
 
+// recvFor receives once and reports whether something came in time.
+func (l *lane) recvFor(d time.Duration) bool {
+	if l.s.failed() {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(l.s.ctx, d)
+	defer cancel()
+	rs, err := l.stream.Recv(ctx)
+	for i := range rs {
+		l.take(&rs[i])
+	}
+	if err != nil && ctx.Err() == nil {
+		l.s.fail("receive", err)
+	}
+	return len(rs) > 0
+}
+
+// again is how long an answer to a request for progress is waited for before
+// it is asked again: etcd forgets requests that it cannot answer at once.
+const again = 300 * time.Millisecond
+
+// ask requests progress.
+func (l *lane) ask() {
+	l.requests++
+	l.s.must("ask for progress", l.stream.RequestProgress())
+}
+
+// sync asks for progress until it is told that everything written by now has
+// been delivered on this stream.
+func (l *lane) sync() {
+	for !l.s.failed() && !l.trySync(1) {
+		if l.s.ctx.Err() != nil {
+			l.s.fail("progress", l.s.ctx.Err())
+		}
+	}
+}
+
+// trySync is sync that gives up after some requests.
+func (l *lane) trySync(tries int) bool {
+	s, bar := l.s, l.s.book.last()
+	for n := len(l.answers); tries > 0 && !s.failed(); tries-- {
+		l.ask()
+		for until := time.Now().Add(again); time.Now().Before(until) && !s.failed(); {
+			if !l.recvFor(time.Until(until)) {
+				continue
+			}
+			for ; n < len(l.answers); n++ {
+				if l.answers[n] >= bar {
+					return true
+				}
+				if l.isLow(n, bar) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
+// isLow reports an answer below the revision that was acknowledged before its
+// request, if it is certain which request it answers.
+func (l *lane) isLow(n int, bar int64) bool {
+	if n+1 != l.requests {
+		return false
+	}
+	l.s.broke("N3", fmt.Sprintf("the answer says %d, revision %d was acknowledged before the request", l.answers[n], bar),
+		Line{What: "put", Text: fmt.Sprintf("at revision %d", bar)}, Line{What: "ask", Text: "for progress"},
+		Line{Mark: true, What: "progress", Text: fmt.Sprintf("at revision %d", l.answers[n])})
+	return true
+}
+
 // take is one response as it came, a fragment perhaps.
 func (l *lane) take(r *Response) {
 	l.notes++
@@ -126,6 +203,8 @@ func (l *lane) take(r *Response) {
 
 // deliver is one whole response.
 func (l *lane) deliver(r *Response) {
+	l.responses++
+	l.last = Line{What: what(r), Text: text(r, l.s)}
 	switch {
 	case r.Created:
 		l.created(r)
@@ -188,13 +267,19 @@ func (l *lane) created(r *Response) {
 func (w *watched) take(r *Response) {
 	s := w.lane.s
 	w.events += len(r.Events)
+	if r.Progress() && r.WatchID == w.id {
+		w.periodic++
+	}
 	if len(w.got) < kept {
 		w.got = append(w.got, *r)
 		w.places = append(w.places, w.lane.notes)
 	}
 	s.counted(r)
 	if s.facts.EtcdRules {
-		r = w.lenient(r)
+		w.lookAtHeader(r)
+	}
+	if r.Canceled && r.CompactRevision > 0 {
+		r = w.lookAtCompaction(r)
 	}
 	if !s.facts.Private && r.CompactRevision > 0 { // others may compact too
 		s.book.history.Compacting(r.CompactRevision)
@@ -214,28 +299,38 @@ func (w *watched) fails(err error) {
 	w.lane.s.brokeWatch(w, b)
 }
 
-// lenient looks at what is promised by watchkv alone, and returns the
-// response as one that promises no more than etcd does.
-func (w *watched) lenient(r *Response) *Response {
+// lookAtHeader looks at N7 where the checker does not, because the store did
+// not promise it.
+func (w *watched) lookAtHeader(r *Response) {
+	n := len(r.Events)
+	if n == 0 {
+		return
+	}
 	s := w.lane.s
-	if n := len(r.Events); n > 0 {
-		s.tally.saw("N7", 1)
-		if first := r.Events[0].KV.ModRevision; first <= w.header && first > w.lastBefore() {
-			s.tally.broke("N7", fmt.Sprintf("%v came after a response with header revision %d", eventText(&r.Events[0], s), w.header), w.headerRecord())
-		}
-		w.header = max(w.header, r.Revision)
+	s.tally.saw("N7", 1)
+	switch first, last := r.Events[0].KV.ModRevision, r.Events[n-1].KV.ModRevision; {
+	case first <= w.header && first > w.lastBefore():
+		s.broke("N7", fmt.Sprintf("%v came after a response with header revision %d", eventText(&r.Events[0], s), w.header), w.headerRecord()...)
+	case r.Revision < last:
+		s.broke("N7", fmt.Sprintf("header revision %d is below that of the last event", r.Revision),
+			Line{What: "create", Text: w.describe()}, Line{Mark: true, What: what(r), Text: text(r, s), Note: fmt.Sprintf("header revision %d", r.Revision)})
 	}
-	if r.Canceled && r.CompactRevision > 0 {
-		s.tally.saw(headerOfC11, 1)
-		if r.Revision < r.CompactRevision {
-			s.tally.broke(headerOfC11, fmt.Sprintf("told of compaction at %d in a response of revision %d", r.CompactRevision, r.Revision),
-				[]Line{{What: "create", Text: w.describe()}, {Mark: true, What: what(r), Text: text(r, s), Note: fmt.Sprintf("header revision %d", r.Revision)}})
-			mended := *r
-			mended.Revision = max(r.CompactRevision, w.got[0].Revision)
-			return &mended
-		}
+	w.header = max(w.header, r.Revision)
+}
+
+// lookAtCompaction looks at the part of C11 that is ours, and returns the
+// response as one that keeps it.
+func (w *watched) lookAtCompaction(r *Response) *Response {
+	s := w.lane.s
+	s.tally.saw(headerOfC11, 1)
+	if r.Revision >= r.CompactRevision {
+		return r
 	}
-	return r
+	s.broke(headerOfC11, fmt.Sprintf("told of compaction at %d in a response of revision %d", r.CompactRevision, r.Revision),
+		Line{What: "create", Text: w.describe()}, Line{Mark: true, What: what(r), Text: text(r, s), Note: fmt.Sprintf("header revision %d", r.Revision)})
+	mended := *r
+	mended.Revision = max(r.CompactRevision, w.got[0].Revision)
+	return &mended
 }
 
 // lastBefore is the last event's revision before the newest response.
@@ -261,6 +356,15 @@ func (w *watched) headerRecord() []Line {
 	}
 	last := &w.got[len(w.got)-1]
 	return append(lines, Line{Mark: true, What: what(last), Text: text(last, s), Note: "came after it"})
+}
+
+// finish waits until everything has come that was written by now, and tells
+// the checkers so.
+func (l *lane) finish() {
+	l.sync()
+	for _, w := range l.all {
+		w.settled()
+	}
 }
 
 // settled tells that everything the watch should have is there.

@@ -3,21 +3,28 @@ package verify
 import (
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 
+	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/watch"
 )
 
 // negative is an id that means nothing to anybody.
 const negative = -5
 
+// answered waits until every create of the lane has its answer.
+func (l *lane) answered() bool {
+	return l.until("create", func() bool { return len(l.asked) == 0 })
+}
+
 // probeIDs: ids that are picked, given, in use, negative; and cancels of ids
 // that are not there.
 func probeIDs(s *scene) {
 	l := s.open()
-	picked := []*watched{l.create(s.prefixed()), l.create(s.prefixed())}
 	given := s.prefixed()
 	given.ID = 2
-	picked = append(picked, l.create(given), l.create(s.prefixed())) // the last skips 2
+	picked := []*watched{l.create(s.prefixed()), l.create(s.prefixed()), l.create(given), l.create(s.prefixed())} // the last skips 2
 	for i, id := range []int64{7, 2, 1 << 40} {
 		r := s.prefixed()
 		r.ID = id
@@ -26,47 +33,50 @@ func probeIDs(s *scene) {
 			l.expectRefused(w, "C13", watch.ErrDuplicateID)
 			continue
 		}
-		l.until("create", func() bool { return len(l.asked) == 0 })
-		if !s.failed() && w.id != id {
-			s.broke("C13", fmt.Sprintf("id %d was asked for and %d given", id, w.id), l.log(w.id, 4)...)
-		}
-		s.tally.saw("C13", 1)
+		picked = append(picked, w)
 	}
-	if s.failed() {
+	if !l.answered() {
 		return
 	}
-	for want, w := range picked {
+	for i, want := range []int64{0, 1, 2, 3, 7, 1 << 40} {
 		s.tally.saw("C13", 1)
-		if w.refused != nil || w.id != int64(want) {
-			s.broke("C13", fmt.Sprintf("id %d was picked, the lowest free one is %d", w.id, want), l.log(w.id, 4)...)
+		if w := picked[i]; w.refused != nil || w.id != want {
+			s.broke("C13", fmt.Sprintf("id %d was given, want %d", w.id, want), w.answer()...)
 		}
 	}
 	s.negativeID()
 	s.cancelUnknown(l, picked[0])
 }
 
+// answer is a create and what came of it.
+func (w *watched) answer() []Line {
+	lines := []Line{{What: "create", Text: w.describe()}}
+	switch {
+	case w.refused != nil:
+		lines = append(lines, Line{Mark: true, What: "refused", Text: text(w.refused, w.lane.s), Note: fmt.Sprint(w.refused.Err)})
+	case len(w.got) > 0:
+		lines = append(lines, Line{Mark: true, What: "created", Text: text(&w.got[0], w.lane.s)})
+	}
+	return lines
+}
+
 // expectRefused waits for the answer to w, which should be a refusal with
 // this reason.
 func (l *lane) expectRefused(w *watched, rule string, reason error) {
 	s := l.s
-	if !l.until("create", func() bool { return len(l.asked) == 0 }) {
+	if !l.answered() {
 		return
 	}
 	s.tally.saw(rule, 1)
-	ask := Line{What: "create", Text: w.describe()}
-	r := w.refused
-	if r == nil {
-		s.broke(rule, "the create was granted", ask, Line{Mark: true, What: "created", Text: fmt.Sprintf("id %d", w.id)})
-		return
-	}
-	mark := Line{Mark: true, What: "refused", Text: text(r, s), Note: fmt.Sprint(r.Err)}
-	switch {
+	switch r := w.refused; {
+	case r == nil:
+		s.broke(rule, "the create was granted", w.answer()...)
 	case r.WatchID != watch.NoWatch:
-		s.broke(rule, fmt.Sprintf("a refusal with id %d, want %d", r.WatchID, watch.NoWatch), ask, mark)
+		s.broke(rule, fmt.Sprintf("a refusal with id %d, want %d", r.WatchID, watch.NoWatch), w.answer()...)
 	case r.CompactRevision != 0:
-		s.broke(rule, fmt.Sprintf("a refusal with compact revision %d", r.CompactRevision), ask, mark)
+		s.broke(rule, fmt.Sprintf("a refusal with compact revision %d", r.CompactRevision), w.answer()...)
 	case !errors.Is(r.Err, reason):
-		s.broke(rule, fmt.Sprintf("refused with %q, want %q", fmt.Sprint(r.Err), reason), ask, mark)
+		s.broke(rule, fmt.Sprintf("refused with %q, want %q", fmt.Sprint(r.Err), reason), w.answer()...)
 	}
 }
 
@@ -81,24 +91,186 @@ func (s *scene) negativeID() {
 // be the next thing that comes.
 func (s *scene) cancelUnknown(l *lane, w *watched) {
 	l.cancel(w)
-	l.until("cancel", func() bool { return w.check.Ended() })
-	if s.failed() {
+	if !l.until("cancel", func() bool { return w.failed || w.check.Ended() }) {
 		return
 	}
 	for _, id := range []int64{w.id, 4711} {
-		before := l.notes
+		before := l.responses
 		s.must("cancel", l.stream.Cancel(id))
-		next := l.create(s.prefixed())
-		for !s.failed() && len(l.asked) > 0 {
-			l.recv("create")
-		}
-		if s.failed() {
+		l.create(s.prefixed())
+		if !l.answered() {
 			return
 		}
 		s.tally.saw("X2", 1)
-		if l.notes != before+1 {
-			s.broke("X2", fmt.Sprintf("cancelling id %d, which is not there, was answered", id), l.log(id, 4)...)
+		if l.responses != before+1 {
+			s.broke("X2", "cancelling an id that is not there was answered",
+				Line{What: "cancel", Text: fmt.Sprintf("id %d", id), Note: "which is not there"}, marked(l.last))
 		}
-		_ = next
 	}
+}
+
+// rangeCase is a range and the keys that are in it.
+type rangeCase struct {
+	key, end string // of the scene; "^" is the byte 0x00 and "" nothing at all
+	want     string // names, by space
+}
+
+var rangeNames = []string{"a", "b", "b\x00", "bb", "c", "c\xff", "c\xff\xff", "d"}
+
+var rangeCases = []rangeCase{
+	{"b", "", "b"},
+	{"b", "c", "b b\x00 bb"},
+	{"b", "b\x00", "b"},
+	{"b\x00", "d", "b\x00 bb c c\xff c\xff\xff"},
+	{"c\xff", "d", "c\xff c\xff\xff"},
+	{"c", "^", "c c\xff c\xff\xff d"},
+	{"c\xff\xff\x00", "^", "d"},
+	{"^", "^", "a b b\x00 bb c c\xff c\xff\xff d"},
+	{"^", "c", "a b b\x00 bb"},
+	{"", "^", "a b b\x00 bb c c\xff c\xff\xff d"},
+	{"", "c", "a b b\x00 bb"},
+	{"", "", ""},
+}
+
+// probeRanges: every shape of a range, and those that are empty.
+func probeRanges(s *scene) {
+	l := s.open()
+	bound := func(name string) []byte {
+		switch name {
+		case "":
+			return nil
+		case "^":
+			return []byte{0}
+		}
+		return s.key(name)
+	}
+	for _, c := range rangeCases {
+		w := l.create(s.between(bound(c.key), bound(c.end)))
+		if c.key == "" || c.key == "^" || c.end == "^" {
+			w.unbound() // others may write there
+		}
+	}
+	if !l.answered() {
+		return
+	}
+	for _, name := range rangeNames {
+		s.put(name, "1")
+	}
+	if s.facts.Private {
+		_, err := s.write(func() (wrote, error) {
+			rev, err := s.subject.Put(s.ctx, []byte{0}, nil, 0)
+			return wrote{rev: rev}, err // below the smallest prefix: not in the history
+		})
+		s.must("put", err)
+	}
+	l.sync()
+	for i, c := range rangeCases {
+		l.all[i].expectKeys(c)
+	}
+	for _, c := range [][2]string{{"c", "b"}, {"b", "b"}, {"b\x00", "b"}} {
+		l.expectRefused(l.create(s.between(s.key(c[0]), s.key(c[1]))), "C3", watch.ErrEmptyRange)
+	}
+	for _, start := range []int64{-1, -1 << 62} {
+		r := s.prefixed()
+		r.StartRevision = start
+		l.expectRefused(l.create(r), "C6", mvcc.ErrCompacted)
+	}
+}
+
+// expectKeys compares the keys of this scene that came with those wanted.
+func (w *watched) expectKeys(c rangeCase) {
+	s := w.lane.s
+	if s.failed() {
+		return
+	}
+	rule := "C2"
+	if c.key == "" {
+		rule = "C1"
+	}
+	var got []string
+	for _, e := range w.allEvents() {
+		if name, ours := strings.CutPrefix(string(e.KV.Key), s.prefix); ours {
+			got = append(got, name)
+		}
+		if c.key == "" && c.end == "" && string(e.KV.Key) == "\x00" {
+			got = append(got, "^")
+		}
+	}
+	want := strings.Fields(strings.ReplaceAll(c.want, "\x00", "^"))
+	for i := range want {
+		want[i] = strings.ReplaceAll(want[i], "^", "\x00")
+	}
+	if c.key == "" && c.end == "" && s.facts.Private {
+		want = []string{"^"}
+	}
+	s.tally.saw(rule, int64(len(rangeNames)))
+	if !slices.Equal(got, want) {
+		s.broke(rule, fmt.Sprintf("a watch on %s got %q, want %q", rangeText(w.req.Key, w.req.End, s), got, want),
+			Line{What: "create", Text: w.describe()},
+			Line{What: "put", Text: fmt.Sprintf("%q", rangeNames)},
+			Line{Mark: true, What: "events", Text: fmt.Sprintf("%q", got), Note: fmt.Sprintf("want %q", want)})
+	}
+}
+
+// ahead is how far in the future a start is.
+const ahead = 6
+
+// probeStarts: a start in the future. Nothing below it may come, and no
+// progress before it is reached.
+func probeStarts(s *scene) {
+	begin := s.put("a", "0")
+	l := s.open()
+	r := s.prefixed()
+	r.StartRevision = begin + ahead
+	l.create(r)
+	if !l.answered() {
+		return
+	}
+	l.ask()
+	for i := 0; !s.failed() && s.book.last() < r.StartRevision+2; i++ {
+		s.put("a", fmt.Sprint(i))
+	}
+	l.finish()
+	s.tally.saw("C8", ahead-1)
+}
+
+// probeWire: what only etcd's protocol can ask.
+func probeWire(s *scene) {
+	l := s.open()
+	stream, ok := l.stream.(WireStream)
+	if !ok {
+		return
+	}
+	s.must("send an unknown request", stream.SendUnknown())
+	r := s.prefixed()
+	r.UnknownFilter = true
+	odd := l.create(r)
+	if !l.answered() {
+		return
+	}
+	rev := s.put("a", "1")
+	if l.until("an event", func() bool { return odd.failed || odd.has(s.key("a"), rev) }) {
+		s.tally.saw("C17", 2)
+	}
+	s.must("close the sending side", stream.CloseSend())
+	s.settle(2)
+	rev = s.put("a", "2")
+	for !s.failed() && !odd.failed && !odd.has(s.key("a"), rev) {
+		if rs, err := l.stream.Recv(s.ctx); err != nil && s.ctx.Err() == nil {
+			s.broke("C18", fmt.Sprintf("the stream ended: %v", err),
+				Line{What: "create", Text: odd.describe()}, Line{What: "close", Text: "the sending side"},
+				Line{Mark: true, What: "end", Text: err.Error()})
+			return
+		} else if err != nil {
+			s.fail("an event after closing the sending side", err)
+		} else {
+			for i := range rs {
+				l.take(&rs[i])
+			}
+		}
+	}
+	if !s.failed() {
+		s.tally.saw("C18", 1)
+	}
+	odd.settled()
 }

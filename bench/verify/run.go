@@ -7,8 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
+	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/watch/watchtest"
 )
 
@@ -31,6 +33,7 @@ const (
 	probeTime   = 12 * time.Second
 	wholeTime   = 55 * time.Second
 	cleanupTime = 4 * time.Second
+	answerTime  = 3 * time.Second
 )
 
 // probe is one scene, and the rules it is about.
@@ -40,6 +43,8 @@ type probe struct {
 	renames  map[string]string
 	writes   int64 // bytes written, about
 	compacts bool
+	wire     bool // only where there is etcd's protocol
+	inside   bool // only where the inside can be seen
 	run      func(s *scene)
 }
 
@@ -61,33 +66,56 @@ func Run(ctx context.Context, subject Subject, o Options) (*Report, error) {
 	whole, cancel := context.WithTimeout(ctx, wholeTime)
 	defer cancel()
 	r := &runner{subject: subject, facts: subject.Facts(), o: o, tally: newTally()}
-	silent := 0
-	for i := range probes {
-		p := &probes[i]
-		if p.compacts && !r.facts.Private && !o.Compaction {
-			r.lack(p.rules, "needs --allow-compaction")
-			continue
+	if err := r.answers(whole); err != nil {
+		return nil, fmt.Errorf("%s does not answer: %w", r.facts.Name, err)
+	}
+	over := make(chan struct{})
+	var group sync.WaitGroup
+	if !r.facts.Private {
+		for i := range besides {
+			group.Go(func() { r.probe(whole, &besides[i], over) })
 		}
-		if silent >= 2 {
-			r.lack(p.rules, "the target no longer answers")
-			continue
-		}
-		if o.Began != nil {
-			o.Began(p.name)
-		}
-		err := r.probe(whole, p)
-		switch {
-		case ctx.Err() != nil:
-			return r.report(began), context.Cause(ctx)
-		case err == nil:
-			silent = 0
-		case r.dead(whole):
-			silent++
-		}
+	} else {
+		r.inTurn(whole, besides)
+	}
+	r.inTurn(whole, probes)
+	close(over)
+	group.Wait()
+	if ctx.Err() != nil {
+		r.lackAll("stopped")
 	}
 	report := r.report(began)
 	report.CleanUp = r.cleanUp(ctx)
-	return report, nil
+	return report, context.Cause(ctx)
+}
+
+// inTurn runs probes one after the other.
+func (r *runner) inTurn(ctx context.Context, list []probe) {
+	silent := 0
+	for i := range list {
+		p := &list[i]
+		switch {
+		case ctx.Err() != nil:
+			r.lack(p.rules, fmt.Sprintf("no time was left after %v", wholeTime))
+			continue
+		case silent >= 2:
+			r.lack(p.rules, "the target no longer answers")
+			continue
+		case p.compacts && !r.facts.Private && !r.o.Compaction:
+			r.lack(p.rules, "needs --allow-compaction")
+			continue
+		case p.wire && !r.facts.Wire || p.inside && r.facts.Wire:
+			continue
+		}
+		if r.o.Began != nil {
+			r.o.Began(p.name)
+		}
+		if err := r.probe(ctx, p, nil); err != nil && r.answers(ctx) != nil {
+			silent++
+		} else {
+			silent = 0
+		}
+	}
 }
 
 type runner struct {
@@ -104,15 +132,19 @@ func (r *runner) lack(rules []string, why string) {
 }
 
 // probe runs one probe and returns why it could not be finished, or nil.
-func (r *runner) probe(whole context.Context, p *probe) error {
-	ctx, cancel := context.WithTimeout(whole, probeTime)
+func (r *runner) probe(whole context.Context, p *probe, over <-chan struct{}) error {
+	limit := probeTime
+	if over != nil {
+		limit = wholeTime
+	}
+	ctx, cancel := context.WithTimeout(whole, limit)
 	defer cancel()
 	s := &scene{
 		ctx: ctx, subject: r.subject, facts: r.facts, tally: r.tally,
-		prefix: r.o.Prefix + p.name + "/", renames: p.renames,
+		prefix: r.o.Prefix + p.name + "/", renames: p.renames, over: over, looked: map[string]bool{},
 	}
-	s.book = newBook(0)
-	s.book = newBook(s.rev())
+	s.floor = s.rev()
+	s.book = newBook(s.floor)
 	if !s.failed() {
 		p.run(s)
 	}
@@ -123,28 +155,38 @@ func (r *runner) probe(whole context.Context, p *probe) error {
 	} else if err != nil {
 		s.fail("history", err)
 	}
-	if !s.failed() {
-		return nil
+	err := s.failure()
+	if err != nil {
+		r.lack(p.rules, why(err, whole, limit))
 	}
-	why := s.err.Error()
-	if errors.Is(s.err, context.DeadlineExceeded) {
-		what, _, _ := strings.Cut(why, ":")
-		why = fmt.Sprintf("%s: no answer within %v", what, probeTime)
-		if whole.Err() != nil {
-			why = fmt.Sprintf("no time was left after %v", wholeTime)
-		}
-	}
-	r.lack(p.rules, why)
-	return s.err
+	return err
 }
 
-// dead reports whether the subject does not even answer a read.
-func (r *runner) dead(ctx context.Context) bool {
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
+// why a probe could not be finished, in a few words.
+func why(err error, whole context.Context, limit time.Duration) string {
+	switch what, _, _ := strings.Cut(err.Error(), ":"); {
+	case whole.Err() != nil:
+		return fmt.Sprintf("no time was left after %v", wholeTime)
+	case errors.Is(err, context.DeadlineExceeded):
+		return fmt.Sprintf("%s: no answer within %v", what, limit)
+	case errors.Is(err, errNotProvoked), errors.Is(err, errStrangers):
+		return errors.Unwrap(err).Error()
+	}
+	return err.Error()
+}
+
+// answers reports whether the subject answers a read.
+func (r *runner) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	s := &scene{ctx: ctx, subject: r.subject, prefix: r.o.Prefix}
-	s.rev()
-	return s.failed()
+	_, err := r.subject.Range(ctx, []byte(r.o.Prefix), nil, mvcc.RangeOptions{CountOnly: true})
+	return err
+}
+
+func (r *runner) lackAll(why string) {
+	for _, rule := range catalogue {
+		r.tally.lacking(rule.ID, why)
+	}
 }
 
 // cleanUp deletes what was written.

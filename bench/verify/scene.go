@@ -28,9 +28,12 @@ type scene struct {
 	// renames brings breaks of one rule under another, that this scene is
 	// about.
 	renames map[string]string
+	over    <-chan struct{} // of a probe beside the others: closed when they are done
 
-	mu  sync.Mutex // guards err; a leaf
-	err error
+	mu     sync.Mutex // guards the rest; a leaf
+	err    error
+	floor  int64           // history from here on was there, and only we compact
+	looked map[string]bool // rules for which strangers were looked for
 }
 
 func (s *scene) key(name string) []byte { return []byte(s.prefix + name) }
@@ -66,7 +69,32 @@ func (s *scene) must(what string, err error) {
 
 // broke reports a break; the last line is the one that shows it.
 func (s *scene) broke(rule, detail string, record ...Line) {
-	s.tally.broke(rule, detail, record)
+	if !s.strangersCompacted(rule) {
+		s.tally.broke(rule, detail, record)
+	}
+}
+
+// errStrangers: history went away that this scene was about.
+var errStrangers = errors.New("somebody else compacted meanwhile")
+
+// strangersCompacted reports whether a break may be owed to a compaction by
+// others. It ends the scene then. It asks once for each rule.
+func (s *scene) strangersCompacted(rule string) bool {
+	s.mu.Lock()
+	floor, looked := s.floor, s.looked[rule]
+	s.looked[rule] = true
+	s.mu.Unlock()
+	if s.facts.Private || looked {
+		return errors.Is(s.failure(), errStrangers)
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(s.ctx), answerTime)
+	defer cancel()
+	_, err := s.subject.Range(ctx, s.key(""), nil, mvcc.RangeOptions{Rev: floor, CountOnly: true})
+	if errors.Is(err, mvcc.ErrCompacted) {
+		s.fail("history", errStrangers)
+		return true
+	}
+	return false
 }
 
 func (s *scene) brokeWatch(w *watched, b *watchtest.Broken) {
@@ -74,7 +102,9 @@ func (s *scene) brokeWatch(w *watched, b *watchtest.Broken) {
 	if as := s.renames[rule]; as != "" {
 		rule, detail = as, b.ID+": "+b.Detail
 	}
-	s.tally.broke(rule, detail, shortest(w, b))
+	if !s.strangersCompacted(rule) {
+		s.tally.broke(rule, detail, shortest(w, b))
+	}
 }
 
 // open opens a stream.
@@ -110,15 +140,18 @@ func (s *scene) rev() int64 {
 	return r.Rev
 }
 
+// wrote is the answer to a write.
+type wrote struct {
+	rev     int64
+	changes []watchtest.Change // none: it made no revision
+}
+
 // write does one write and notes it in the book.
-func (s *scene) write(do func() (rev int64, err error), changes ...watchtest.Change) (int64, error) {
+func (s *scene) write(do func() (wrote, error)) (int64, error) {
 	w := s.book.begin()
-	rev, err := do()
-	if err != nil {
-		changes = nil
-	}
-	s.book.end(w, rev, changes)
-	return rev, err
+	got, err := do()
+	s.book.end(w, got, err)
+	return got.rev, err
 }
 
 func (s *scene) put(name, value string) (rev int64) {
@@ -132,21 +165,66 @@ func (s *scene) put(name, value string) (rev int64) {
 
 func (s *scene) tryPut(name, value string) (int64, error) {
 	key := s.key(name)
-	return s.write(func() (int64, error) { return s.subject.Put(s.ctx, key, []byte(value), 0) },
-		watchtest.Change{Key: key, Value: []byte(value)})
+	return s.write(func() (wrote, error) {
+		rev, err := s.subject.Put(s.ctx, key, []byte(value), 0)
+		return wrote{rev, []watchtest.Change{{Key: key, Value: []byte(value)}}}, err
+	})
 }
 
+// delete deletes a key, which is there.
 func (s *scene) delete(name string) (rev int64) {
 	if s.failed() {
 		return 0
 	}
 	key := s.key(name)
-	rev, err := s.write(func() (int64, error) {
+	rev, err := s.write(func() (wrote, error) {
 		r, err := s.subject.Delete(s.ctx, key, nil)
-		return r.Rev, err
-	}, watchtest.Change{Type: mvcc.EventDelete, Key: key})
+		return wrote{r.Rev, []watchtest.Change{{Type: mvcc.EventDelete, Key: key}}}, err
+	})
 	s.must("delete", err)
 	return rev
+}
+
+// opPut, opDelete and opDeleteTo are operations for txn.
+func (s *scene) opPut(name, value string) mvcc.Op {
+	return mvcc.Op{Type: mvcc.OpPut, Key: s.key(name), Value: []byte(value)}
+}
+
+func (s *scene) opDelete(name string) mvcc.Op {
+	return mvcc.Op{Type: mvcc.OpDeleteRange, Key: s.key(name), PrevKV: true}
+}
+
+func (s *scene) opDeleteTo(from, to string) mvcc.Op {
+	return mvcc.Op{Type: mvcc.OpDeleteRange, Key: s.key(from), End: s.key(to), PrevKV: true}
+}
+
+// txn does operations in one revision.
+func (s *scene) txn(ops ...mvcc.Op) (rev int64) {
+	if s.failed() {
+		return 0
+	}
+	rev, err := s.write(func() (wrote, error) {
+		r, err := s.subject.Txn(s.ctx, mvcc.Txn{Then: ops})
+		return wrote{r.Rev, changesOf(ops, r.Results)}, err
+	})
+	s.must("transaction", err)
+	return rev
+}
+
+// changesOf is what flat operations did, in their order. Deletes must ask for
+// what was there.
+func changesOf(ops []mvcc.Op, results []mvcc.OpResult) (out []watchtest.Change) {
+	for i := range results {
+		switch op := &ops[i]; op.Type {
+		case mvcc.OpPut:
+			out = append(out, watchtest.Change{Key: op.Key, Value: op.Value})
+		case mvcc.OpDeleteRange:
+			for _, kv := range results[i].Prev {
+				out = append(out, watchtest.Change{Type: mvcc.EventDelete, Key: kv.Key})
+			}
+		}
+	}
+	return out
 }
 
 // compact forgets history below rev.
@@ -155,14 +233,17 @@ func (s *scene) compact(rev int64) {
 		return
 	}
 	s.book.history.Compacting(rev)
+	s.mu.Lock()
+	s.floor = rev
+	s.mu.Unlock()
 	s.must("compact", s.subject.Compact(s.ctx, rev))
 }
 
 // each does the same on every stream at once, and waits.
-func (s *scene) each(do func(l *lane)) {
+func (s *scene) each(do func(i int, l *lane)) {
 	var group sync.WaitGroup
-	for _, l := range s.lanes {
-		group.Go(func() { do(l) })
+	for i, l := range s.lanes {
+		group.Go(func() { do(i, l) })
 	}
 	group.Wait()
 }
@@ -262,6 +343,9 @@ func (s *scene) pause(d time.Duration) {
 		s.fail("wait", s.ctx.Err())
 	}
 }
+
+// errNotProvoked: the scene did not come about.
+var errNotProvoked = errors.New("could not be provoked")
 
 // noStream stands for a stream that could not be opened.
 type noStream struct{}
