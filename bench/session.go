@@ -329,7 +329,7 @@ func (s *session) fill() (base int64, err error) {
 		base = emptyRev
 	}
 	s.rev.Store(base)
-	sam := &sampler{session: s, stage: stageFilling, filling: true, part: func() float64 {
+	sam := &sampler{session: s, stage: StageFilling, filling: true, part: func() float64 {
 		return float64(s.rev.Load()-base) / float64(max(1, s.sc.History))
 	}}
 	sam.start()

@@ -51,11 +51,11 @@ type Tick struct {
 	DiskBytesPerS float64 // written by this process
 }
 
-// Stages that a sampler knows by itself.
+// Stages that every scenario has; others are its own.
 const (
-	stageFilling = "writing history"
-	stageWarmup  = "warm-up"
-	stageEnd     = "waiting for the last events"
+	StageFilling = "writing history"
+	StageWarmup  = "warm-up"
+	StageEnd     = "waiting for the last events"
 )
 
 // tick says what the second that ends now was like.
@@ -127,11 +127,11 @@ func (s *sampler) stageAt(into time.Duration) string {
 	case s.stage != "":
 		return s.stage
 	case s.length > 0 && into > s.length+lead:
-		return stageEnd
+		return StageEnd
 	case said != nil:
 		return *said
 	case into < s.session.sc.Warmup:
-		return stageWarmup
+		return StageWarmup
 	}
 	return ""
 }

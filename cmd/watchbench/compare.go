@@ -19,6 +19,7 @@ import (
 	"github.com/watchkv/watchkv/bench/compare"
 	"github.com/watchkv/watchkv/bench/figure"
 	"github.com/watchkv/watchkv/bench/stat"
+	"github.com/watchkv/watchkv/cmd/watchbench/live"
 )
 
 // compareCommand is one call of watchbench compare.
@@ -155,29 +156,17 @@ func (c *compareCommand) measured(ctx context.Context) (all *bench.Comparison, e
 	if !c.output.quiet {
 		c.printStart(c.term.err)
 	}
-	live := newProgress(c.term, c.output.quiet)
-	defer live.end()
-	began, whose := time.Now(), ""
-	observe := func(t bench.Tick) {
-		t.Elapsed = time.Since(began)
-		if live.live {
-			t.Scenario = whose + "   " + t.Scenario
-		}
-		live.tick(t)
-	}
+	defer c.progress.End() // before the tables
 	var targets []compare.Target
 	for _, s := range c.sides {
-		targets = append(targets, c.target(s, observe))
+		targets = append(targets, c.target(s))
 	}
 	return compare.Run(ctx, c.plan, targets, func(turn compare.Turn) {
-		whose = fmt.Sprintf("%s, %d of %d", c.sides[turn.Target].subject.facts().Name(), turn.Repetition, c.plan.Count)
-		if !live.live && !c.output.quiet {
-			fmt.Fprintf(c.term.err, "     %s\n", whose)
-		}
+		c.title = fmt.Sprintf("%d of %d, repetition %d of %d", turn.Target+1, len(c.sides), turn.Repetition, c.plan.Count)
 	}), nil
 }
 
-func (c *compareCommand) target(s *side, observe func(bench.Tick)) compare.Target {
+func (c *compareCommand) target(s *side) compare.Target {
 	return compare.Target{
 		Head: &bench.Result{
 			Schema: bench.Schema, Plan: c.plan, Target: s.bed.kind.Facts(), Machine: s.bed.machine,
@@ -185,8 +174,9 @@ func (c *compareCommand) target(s *side, observe func(bench.Tick)) compare.Targe
 		},
 		Measure: func(ctx context.Context, plan bench.Plan, folder string) (*bench.Result, error) {
 			sc := plan.Scenarios[0]
+			c.progress.Start(live.Run{Title: c.title, Target: s.bed.kind.Facts(), Plan: plan, Cores: s.bed.machine.Cores})
 			return bench.Measure(ctx, plan, bench.Options{
-				Kind: s.bed.kind, Dir: s.dir, Folder: folder, Keep: !c.place.temp, Observe: observe,
+				Kind: s.bed.kind, Dir: s.dir, Folder: folder, Keep: !c.place.temp, Observe: c.progress.Tick,
 				Longest: sc.Warmup + sc.Duration + c.limit,
 			})
 		},

@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/signal"
 	"strings"
@@ -11,6 +10,7 @@ import (
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/cmd/watchbench/live"
 )
 
 // measuring is what a command has that measures one subject or several.
@@ -19,6 +19,10 @@ type measuring struct {
 	args   []string // the command line, the program's name first
 	output outputFlags
 	place  place
+	// progress shows what goes on, from stoppable on; title is for the next
+	// measurement of several.
+	progress *live.Progress
+	title    string
 }
 
 // bed is a subject that is ready to be measured.
@@ -42,10 +46,12 @@ func (m *measuring) open(s subject) (b bed, err error) {
 	return b, err
 }
 
-// measure takes a plan on a bed. Options.Kind and Dir are filled in here. The
-// result is not nil.
+// measure takes a plan on a bed and shows how it goes. Options.Kind, Dir and
+// Observe are filled in here. The result is not nil.
 func (m *measuring) measure(ctx context.Context, b bed, plan bench.Plan, o bench.Options) (*bench.Result, error) {
 	o.Kind, o.Dir, o.Keep = b.kind, m.place.dir, !m.place.temp
+	o.Observe = m.progress.Tick
+	m.progress.Start(live.Run{Title: m.title, Target: b.kind.Facts(), Plan: plan, Cores: b.machine.Cores})
 	res, err := bench.Measure(ctx, plan, o)
 	res.MadeBy, res.Machine, res.Command = madeBy(b.kind.Facts().Engine), b.machine, recorded(m.args)
 	return res, err
@@ -53,10 +59,16 @@ func (m *measuring) measure(ctx context.Context, b bed, plan bench.Plan, o bench
 
 // stoppable is a context that the first Ctrl-C ends; the second ends the
 // program. A reader of the output that went away counts as one: without it
-// the program would die and leave its files.
+// the program would die and leave its files. The function returned ends the
+// progress too.
 func (m *measuring) stoppable() (context.Context, func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	signals := make(chan os.Signal, 2)
+	m.progress = live.New(live.Config{
+		Lines: m.term.err, Quiet: m.output.quiet, Screen: m.liveScreen(),
+		Style:     live.Style{Color: m.term.colors(m.output.color, m.term.errTTY), ASCII: m.term.plain},
+		Interrupt: func() { asIfSignalled(signals) },
+	})
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
 	over := make(chan struct{})
 	go func() {
@@ -65,14 +77,11 @@ func (m *measuring) stoppable() (context.Context, func()) {
 		case <-over:
 			return
 		}
-		clear := ""
-		if m.term.errTTY && !m.term.dumb {
-			clear = "\r\x1b[K" // the live line, and the ^C that the terminal echoed
-		}
-		fmt.Fprintln(m.term.err, clear+"^C  stopping; press again to end at once")
+		m.progress.Stopping()
 		cancel()
 		select {
 		case <-signals:
+			m.progress.Abort()
 			// Files may still be made meanwhile: what can be removed now is.
 			_ = m.place.remove()
 			os.Exit(exitInterrupted)
@@ -80,9 +89,26 @@ func (m *measuring) stoppable() (context.Context, func()) {
 		}
 	}()
 	return ctx, func() {
+		m.progress.End()
 		signal.Stop(signals)
 		close(over)
 		cancel()
+	}
+}
+
+// liveScreen is the terminal for a live view, nil if there is to be none.
+func (m *measuring) liveScreen() *os.File {
+	if m.output.quiet {
+		return nil
+	}
+	return m.term.screen
+}
+
+// asIfSignalled is Ctrl-C where the terminal sends no signal for it.
+func asIfSignalled(signals chan<- os.Signal) {
+	select {
+	case signals <- os.Interrupt:
+	default: // two are waiting already
 	}
 }
 

@@ -85,14 +85,12 @@ func (r *runCommand) measured(ctx context.Context) (res *bench.Result, err error
 	if !r.output.quiet {
 		r.printStart(r.term.err, bed, r.plan)
 	}
-	live := newProgress(r.term, r.output.quiet)
-	options := bench.Options{Observe: live.tick}
+	defer r.progress.End() // before the tables
+	var options bench.Options
 	if file, ok := r.subject.(*fileSubject); ok {
 		options.Recording = file.source.recording
 	}
-	res, err = r.measure(ctx, bed, r.plan, options)
-	live.end()
-	return res, err
+	return r.measure(ctx, bed, r.plan, options)
 }
 
 // conclude writes the result and chooses the exit code.

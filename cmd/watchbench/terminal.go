@@ -16,8 +16,10 @@ type terminal struct {
 	outTTY, errTTY bool
 	errWidth       func() int // columns of the terminal behind err, 0 if unknown
 	outWidth       func() int // the same of out
+	screen         *os.File   // behind err, for a live view; nil if there is no terminal or a dumb one
 	noColor, dumb  bool
 	readPassword   func() (string, error) // without showing it; nil if nobody can be asked
+	plain          bool                   // the locale is not UTF-8
 }
 
 func newTerminal(stdin, stdout, stderr *os.File) *terminal {
@@ -25,7 +27,7 @@ func newTerminal(stdin, stdout, stderr *os.File) *terminal {
 		out: stdout, err: stderr, rawOut: stdout,
 		outTTY: term.IsTerminal(int(stdout.Fd())), errTTY: term.IsTerminal(int(stderr.Fd())),
 		noColor: os.Getenv("NO_COLOR") != "", dumb: os.Getenv("TERM") == "dumb",
-		errWidth: widthOf(stderr), outWidth: widthOf(stdout),
+		errWidth: widthOf(stderr), outWidth: widthOf(stdout), plain: !speaksUTF8(),
 	}
 	if term.IsTerminal(int(stdin.Fd())) {
 		t.readPassword = func() (string, error) {
@@ -33,7 +35,10 @@ func newTerminal(stdin, stdout, stderr *os.File) *terminal {
 			return string(password), err
 		}
 	}
-	if !speaksUTF8() {
+	if t.errTTY && !t.dumb {
+		t.screen = stderr
+	}
+	if t.plain {
 		t.out, t.err = plainWriter{stdout}, plainWriter{stderr}
 	}
 	return t

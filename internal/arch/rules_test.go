@@ -88,7 +88,12 @@ var rules = []rule{
 	{
 		pkg:  "cmd/watchbench/*",
 		ours: []string{"backend", "mvcc", "watch", "bench", "bench/*", "cmd/watchbench/*"},
-		libs: []string{"github.com/jedib0t/go-pretty/v6/", "golang.org/x/term"},
+		libs: []string{
+			"github.com/jedib0t/go-pretty/v6/", "golang.org/x/term",
+			// The live view.
+			"charm.land/bubbletea/v2", "charm.land/lipgloss/v2", "github.com/charmbracelet/colorprofile",
+			"github.com/charmbracelet/x/ansi", "github.com/guptarohit/asciigraph",
+		},
 	},
 	{pkg: "examples"},
 	{pkg: "examples/embed-bolt", ours: []string{"backend", "backend/bolt", "mvcc", "watch"}},
