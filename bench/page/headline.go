@@ -30,7 +30,8 @@ var verbs = map[family][2]string{
 
 func (b *builder) comparison() string {
 	var won, tied, open []string
-	last := ""
+	var alone []string // winners, in the order of what they won
+	does := map[string][]string{}
 	for _, f := range []family{catchUpFamily, putsFamily, notifyFamily} {
 		m, ok := first(b.measures, f)
 		if !ok {
@@ -49,15 +50,24 @@ func (b *builder) comparison() string {
 			open = append(open, verbs[f][1])
 		case len(best) == len(r.all):
 			tied = append(tied, verbs[f][1])
-		case len(best) == 1 && best[0] == last:
-			won[len(won)-1] += " and " + verbs[f][0]
 		case len(best) == 1:
-			won = append(won, best[0]+" "+verbs[f][0])
-			last = best[0]
+			if does[best[0]] == nil {
+				alone = append(alone, best[0])
+			}
+			does[best[0]] = append(does[best[0]], verbs[f][0])
 		default:
 			won = append(won, fmt.Sprintf("%s %s, with no difference to %s", best[0], verbs[f][0], listed(best[1:])))
-			last = ""
 		}
+	}
+	between := ", "
+	for i, name := range alone {
+		if len(does[name]) > 2 {
+			between = "; "
+		}
+		alone[i] = name + " " + listed(does[name])
+	}
+	if len(alone) > 0 {
+		won = append([]string{strings.Join(alone, between)}, won...)
 	}
 	// No line may end within the word.
 	return strings.ReplaceAll(b.sentence(won, tied, open), "catch-up", "catch\u2011up")

@@ -71,8 +71,8 @@ func measuresOf(s *scene) (all []measure) {
 		if brief, _ := bench.DescribeScenario(sc.Name); brief != "" {
 			about = upper(brief) + ". " + about
 		}
-		for _, metric := range compare.Headlines(sc.Name)[:1] {
-			add(metric, otherFamily, upper(sc.Name)+": "+strings.ReplaceAll(bench.ShortName(metric), ".", " "), about)
+		if lead := compare.Headlines(sc.Name); len(lead) > 0 {
+			add(lead[0], otherFamily, upper(sc.Name)+": "+strings.ReplaceAll(bench.ShortName(lead[0]), ".", " "), about)
 		}
 	}
 	return all

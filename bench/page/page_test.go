@@ -89,3 +89,172 @@ func TestPageStandsAlone(t *testing.T) {
 	assert.NotContains(t, text, "url(")
 	assert.NotContains(t, text, "@import")
 }
+
+// texts are what elements of a kind say, in order.
+func texts(t *testing.T, page, element string) (all []string) {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(page))
+	require.NoError(t, err)
+	for n := range doc.Descendants() {
+		if n.Type != html.ElementNode || n.Data != element {
+			continue
+		}
+		var b strings.Builder
+		for d := range n.Descendants() {
+			if d.Type == html.TextNode {
+				b.WriteString(d.Data)
+			}
+		}
+		all = append(all, strings.TrimSpace(b.String()))
+	}
+	return all
+}
+
+// says looks for words among what a page shows.
+func says(t *testing.T, page string, wanted ...string) {
+	t.Helper()
+	shown := strings.Join(strings.Fields(strings.Join(texts(t, page, "body"), " ")), " ")
+	for _, want := range wanted {
+		assert.True(t, strings.Contains(shown, want), "the page does not say %q", want)
+	}
+}
+
+func TestHeadlineOfSeveral(t *testing.T) {
+	fast, slow := sampled(t, "pebble", 6, 1), sampled(t, "bolt", 6, 2)
+	text := written(t, fast, slow)
+	assert.Equal(t, []string{"Pebble catches up fastest, takes the most puts and has the lowest notify latency."}, texts(t, text, "h1"))
+	assert.Equal(t, []string{"What was asked", "May I trust it?", "Which engine?", "Where does it hurt?", "Latency in full", "Run it again", "Words"}, texts(t, text, "h2"))
+	says(t, text, "reference", "p=0.002", "One run of each", "Yes: the figures were looked over")
+}
+
+func TestHeadlineWithoutDifference(t *testing.T) {
+	text := written(t, sampled(t, "pebble", 6, 1), sampled(t, "badger", 6, 1))
+	says(t, text, "do not differ measurably")
+	assert.Contains(t, text, `<span class="nd">no difference</span>`)
+}
+
+// Too few runs name nobody the best.
+func TestHeadlineOfFewRuns(t *testing.T) {
+	text := written(t, sampled(t, "pebble", 3, 1), sampled(t, "bolt", 3, 4))
+	assert.Equal(t, []string{"Pebble and bolt side by side, with too few runs to tell who is best."}, texts(t, text, "h1"))
+	says(t, text, "n=3 is few.")
+}
+
+func TestSingle(t *testing.T) {
+	text := written(t, sampled(t, "pebble", 1, 1))
+	assert.Contains(t, texts(t, text, "h1")[0], "Pebble/sync tells 5,000 watchers of a put within ")
+	assert.Contains(t, texts(t, text, "h2"), "What came out?")
+	assert.NotContains(t, text, "Which engine?")
+	assert.NotContains(t, text, "reference</span>")
+	says(t, text, "Each figure is of a single run.")
+}
+
+func TestServerIsNotComparableInside(t *testing.T) {
+	text := written(t, sampled(t, "pebble", 6, 1), served(t, 6))
+	says(t, text, "etcd is reached over the network", "n/a: not visible from outside", "not promised by this target",
+		"fsync n/a: the disk of a server is not seen from here", "its own; watchbench does not set it")
+}
+
+// A broken promise takes the place of headline, cards and figures.
+func TestBroken(t *testing.T) {
+	text := written(t, brokenResult(t))
+	assert.Equal(t, []string{"BROKEN G6 bookmarkable: progress at revision 4218 ran ahead of an event"}, texts(t, text, "h1"))
+	assert.Equal(t, []string{"What was asked", "May I trust it?", "The figures", "Run it again", "Words"}, texts(t, text, "h2"))
+	assert.NotContains(t, text, `class="cards"`)
+	assert.NotContains(t, text, "<svg")
+	says(t, text, "came after it")
+	says(t, text, "No figures are shown for a run that broke a promise.")
+}
+
+// It spoils the figures of its own target alone.
+func TestBrokenBesideOthers(t *testing.T) {
+	text := written(t, sampled(t, "pebble", 6, 1), brokenResult(t), sampled(t, "badger", 6, 2))
+	assert.Equal(t, []string{"BROKEN G6 bookmarkable on bolt/sync: progress at revision 4218 ran ahead of an event"}, texts(t, text, "h1"))
+	assert.NotContains(t, text, `class="cards"`)
+	says(t, text, "BROKEN G6")
+	assert.Contains(t, texts(t, text, "h2"), "Which engine?")
+}
+
+func TestIncomplete(t *testing.T) {
+	res := sampled(t, "pebble", 1, 1)
+	res.Complete, res.Failed, res.Runs = false, "target died 21 s into slow: EOF", res.Runs[:2]
+	text := written(t, res)
+	says(t, text, "pebble/sync ended before its time.")
+	says(t, text, "Target died 21 s into slow: EOF")
+	says(t, text, "kept until cut")
+
+	res = sampled(t, "pebble", 1, 1)
+	res.Complete, res.Runs = false, nil
+	res.CutShort = &bench.CutShort{NotRun: []string{"notify/one-key", "slow"}}
+	text = written(t, res)
+	assert.Equal(t, []string{"Nothing was measured."}, texts(t, text, "h1"))
+	says(t, text, "Not run: notify/one-key and slow.")
+
+	res = sampled(t, "pebble", 1, 1)
+	res.Unchecked = true
+	says(t, written(t, res), "nothing is known about the promises")
+}
+
+// Results without series, curves and histograms leave out what needs them.
+func TestWithoutDrawings(t *testing.T) {
+	res := sampled(t, "pebble", 1, 1)
+	for i := range res.Runs {
+		res.Runs[i].Series, res.Runs[i].Histograms, res.Runs[i].CatchUp = nil, nil, nil
+	}
+	text := written(t, res)
+	assert.NotContains(t, text, `id="hurt"`)
+	assert.NotContains(t, text, `id="latency"`)
+	assert.NotContains(t, text, `href="#hurt"`)
+}
+
+// Two programs, or two machines, are two targets even under one name.
+func TestOneNameTwoTargets(t *testing.T) {
+	old, now := sampled(t, "pebble", 6, 1), sampled(t, "pebble", 6, 1.5)
+	now.MadeBy.Commit = "fedcba9876543210"
+	text := written(t, old, now)
+	says(t, text, "pebble/sync (watchbench 0.4.0 01234567 go1.26.8)")
+	says(t, text, "pebble/sync (watchbench 0.4.0 fedcba98 go1.26.8)")
+	assert.Contains(t, texts(t, text, "h2"), "Which of them?")
+
+	text = written(t, old, sampled(t, "pebble", 6, 1))
+	says(t, text, "12 runs of each")
+}
+
+// Every chart has a sentence for those who do not see it, and a table.
+func TestChartsSpeak(t *testing.T) {
+	doc, err := html.Parse(strings.NewReader(written(t, sampled(t, "pebble", 6, 1), sampled(t, "bolt", 6, 2), served(t, 6))))
+	require.NoError(t, err)
+	charts, tables := 0, 0
+	for n := range doc.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		if attr(n, "role") == "img" {
+			charts++
+			name := attr(n, "aria-label")
+			assert.True(t, strings.HasSuffix(name, "."), name)
+			assert.Greater(t, len(strings.Fields(name)), 5, name)
+			assert.NotContains(t, name, ": .", "says nothing")
+		}
+		if n.Data == "figure" {
+			next := n.NextSibling
+			for next != nil && next.Type != html.ElementNode {
+				next = next.NextSibling
+			}
+			require.NotNil(t, next)
+			assert.Equal(t, "details", next.Data)
+			tables++
+		}
+	}
+	assert.GreaterOrEqual(t, charts, 7)
+	assert.Equal(t, 4, tables)
+}
+
+func attr(n *html.Node, key string) string {
+	for _, a := range n.Attr {
+		if a.Key == key {
+			return a.Val
+		}
+	}
+	return ""
+}

@@ -91,12 +91,12 @@ func cutWords(cut *bench.CutShort) string {
 		if cut.Measured > 0 {
 			measured = figure.Short(cut.Measured.Round(100 * time.Millisecond))
 		}
-		parts = append(parts, fmt.Sprintf("%s of %s was measured", measured, cut.Scenario))
+		parts = append(parts, fmt.Sprintf("%s of %s was measured.", measured, cut.Scenario))
 	}
 	if len(cut.NotRun) > 0 {
-		parts = append(parts, listed(cut.NotRun)+" not run")
+		parts = append(parts, "Not run: "+listed(cut.NotRun)+".")
 	}
-	return upper(strings.Join(parts, "; ")) + "."
+	return strings.Join(parts, " ")
 }
 
 // unlike tells of targets that cannot be set side by side as they are.
