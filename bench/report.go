@@ -14,13 +14,13 @@ import (
 // ReportOptions say how a report looks.
 type ReportOptions struct {
 	Color   bool
-	Blank   bool     // a blank line between the parts, for terminals
-	Verbose bool     // rules and settings one by one
-	Again   string   // the command that shows a broken promise again
+	Blank   bool   // a blank line between the parts, for terminals
+	Verbose bool   // rules and settings one by one
+	Again   string // the command that shows a broken promise again
 	// Evidence is the file with all responses that were kept of a watch whose
 	// promise broke; it is named only with them.
 	Evidence string
-	Next    []string // commands to try next, a line each
+	Next     []string // commands to try next, a line each
 }
 
 // Report writes a result as text of 80 columns: the answer first, its doubts

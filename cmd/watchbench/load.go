@@ -71,6 +71,14 @@ func (f *loadFlags) define(set *pflag.FlagSet) {
 	})
 }
 
+// loadFlagNames are the names of them all.
+func loadFlagNames() (names []string) {
+	set := pflag.NewFlagSet("", pflag.ContinueOnError)
+	(&loadFlags{}).define(set)
+	set.VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	return names
+}
+
 // settings reads the flags that make the plan.
 func (f *loadFlags) settings() (s bench.Settings, err error) {
 	read := func(flag, text string, parse func(string) error) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
 
@@ -17,6 +18,8 @@ type runCommand struct {
 	store    storeFlags
 	load     loadFlags
 	etcdFile string
+	likeFile string
+	like     *like // of --like, else nil
 
 	plan    bench.Plan
 	subject subject
@@ -30,6 +33,10 @@ func newRun(t *terminal, args []string) *cobra.Command {
 	options{set, groupWhat}.text(&r.etcdFile, option{
 		name: "etcd-file", word: "FILE", text: "replay a real etcd file or snapshot; never changed", files: []string{""},
 	})
+	options{set, groupWhat}.text(&r.likeFile, option{
+		name: "like", word: "FILE", text: "plan, seed and engine of an earlier result", files: []string{"json"},
+		more: "What else differs is named before it is measured. --backend, --durability and --target overrule the result.",
+	})
 	r.load.define(set)
 	r.output.define(set)
 	cmd.RunE = func(*cobra.Command, []string) error { return r.run() }
@@ -38,6 +45,9 @@ func newRun(t *terminal, args []string) *cobra.Command {
 
 func (r *runCommand) run() (err error) {
 	if err := r.output.check(); err != nil {
+		return err
+	}
+	if err := r.readLike(); err != nil {
 		return err
 	}
 	chosen, err := r.store.subject(context.Background(), r.term)
@@ -55,7 +65,9 @@ func (r *runCommand) run() (err error) {
 		defer func() { err = errors.Join(err, file.source.engine.Close()) }()
 		r.subject, fill = file, file.source.recording.Plan
 	}
-	if r.plan, err = r.load.plan(fill); err != nil {
+	if r.like != nil {
+		r.plan = r.like.result.Plan
+	} else if r.plan, err = r.load.plan(fill); err != nil {
 		return err
 	}
 	if r.output.planOnly {
@@ -84,6 +96,13 @@ func (r *runCommand) measured(ctx context.Context) (res *bench.Result, err error
 	}
 	if !r.output.quiet {
 		r.printStart(r.term.err, bed, r.plan)
+	}
+	if r.like != nil {
+		here := &bench.Result{MadeBy: madeBy(bed.kind.Facts().Engine), Target: bed.kind.Facts(), Machine: bed.machine}
+		if file, ok := r.subject.(*fileSubject); ok {
+			here.Source = &file.source.recording.Facts
+		}
+		fmt.Fprintf(r.term.err, "like     %s\n", r.like.line(here))
 	}
 	defer r.progress.End() // before the tables
 	var options bench.Options
