@@ -36,6 +36,11 @@ var betterOf = map[string]Direction{
 	"generator.backlog_ratio":     Less,
 	"latency_above_1h":            Less,
 	"cpu.cores":                   Less,
+	"put.unanswered":              Less,
+	"put.refused":                 Less,
+	"server.cpu_cores":            Less,
+	"server.slow_watchers_max":    Less,
+	"server.fsyncs_per_s":         Neither,
 	"commit.puts_per_group":       Neither,
 	"measured_ns":                 Neither,
 }

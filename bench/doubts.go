@@ -74,6 +74,12 @@ func Doubts(sc Scenario, run Run) (doubts []Doubt) {
 	if rate, ok := run.metric("churn.creates_per_s"); ok && rate < reached*sc.ChurnPerS {
 		doubts = append(doubts, Doubt{"churn", sc.ChurnPerS / max(1, rate), fmt.Sprintf("%s of %s intended watches/s were created", figure.Rate(rate), figure.Rate(sc.ChurnPerS))})
 	}
+	if n, ok := run.metric("put.unanswered"); ok {
+		doubts = append(doubts, Doubt{"unanswered", n, fmt.Sprintf("%s were not answered, so nobody knows whether they were done; they count with the time waited, and events from then on were not compared with what was written", counted(int(n), "put"))})
+	}
+	if n, ok := run.metric("put.refused"); ok {
+		doubts = append(doubts, Doubt{"refused", n, fmt.Sprintf("the target refused %s as too many at once", counted(int(n), "put"))})
+	}
 	if grew, ok := Growth(sc, run); ok && grew > unsteady {
 		doubts = append(doubts, Doubt{"steady", grew, fmt.Sprintf("not steady: p99 grew %s from first to second half", figure.Percent(grew))})
 	}
@@ -159,7 +165,12 @@ func (r *report) cost() (lines []string) {
 		}
 	}
 	cpu := r.cell(&top, "cpu.cores", func(v float64) string { return fmt.Sprintf("%.1f", v) })
-	line := fmt.Sprintf("CPU %s of %s", cpu, counted(r.res.Machine.Cores, "core"))
+	whose := ""
+	if r.res.Target.Server() {
+		whose = "client  "
+		lines = append(lines, r.serverCost())
+	}
+	line := fmt.Sprintf("%sCPU %s of %s", whose, cpu, counted(r.res.Machine.Cores, "core"))
 	if _, ok := top.metric("memory.rss_max_bytes"); ok {
 		line += "   memory " + r.size(&top, "memory.rss_max_bytes")
 	}
@@ -176,6 +187,29 @@ func (r *report) cost() (lines []string) {
 		}
 	}
 	return lines
+}
+
+// serverCost is what the server used in the scenario in which it used most.
+func (r *report) serverCost() string {
+	top := Run{Metrics: map[string]float64{}, NotMeasured: map[string]string{}}
+	for _, run := range r.res.Runs {
+		for _, name := range []string{"server.cpu_cores", "server.memory_max_bytes", "server.slow_watchers_max"} {
+			if v, ok := run.metric(name); ok {
+				top.Metrics[name] = max(top.Metrics[name], v)
+			} else if top.NotMeasured[name] == "" {
+				top.NotMeasured[name] = run.NotMeasured[name]
+			}
+		}
+	}
+	if len(top.Metrics) == 0 {
+		return "server  CPU and memory n/a: " + top.NotMeasured["server.cpu_cores"]
+	}
+	line := "server  CPU " + r.cell(&top, "server.cpu_cores", func(v float64) string { return fmt.Sprintf("%.1f", v) }) +
+		"   memory " + r.size(&top, "server.memory_max_bytes")
+	if _, ok := top.metric("server.slow_watchers_max"); ok {
+		line += "   slow watchers at most " + r.count(&top, "server.slow_watchers_max")
+	}
+	return line
 }
 
 // settings lists the plan of every scenario and what the engine did.

@@ -122,6 +122,12 @@ func (s *session) loadFigures(run *Run) {
 	if puts > 0 && !s.sc.FullSpeed {
 		run.set("generator.backlog_ratio", float64(s.rec.total(func(l *lane) int64 { return l.backlogged }))/float64(puts))
 	}
+	if n := s.unanswered.Load(); n > 0 {
+		run.set("put.unanswered", float64(n))
+	}
+	if n := s.refused.Load(); n > 0 {
+		run.set("put.refused", float64(n))
+	}
 	if lost := s.rec.total(func(l *lane) int64 { return l.outOfRange }); lost > 0 {
 		run.set("latency_above_1h", float64(lost))
 	}
@@ -136,6 +142,12 @@ func (s *session) machineFigures(run *Run) {
 	}
 	run.set("memory.heap_max_bytes", float64(s.usage.heapMax))
 	run.set("memory.heap_grown_bytes", float64(s.usage.heapMax-s.usage.heapStart))
+	for name, v := range s.server {
+		run.set(name, v)
+	}
+	for name, why := range s.serverUnmeasured {
+		run.absent(name, why)
+	}
 	if s.usage.rssMax > 0 {
 		run.set("memory.rss_max_bytes", float64(s.usage.rssMax))
 	} else {

@@ -183,6 +183,16 @@ func (r *recorder) late(l *lane, due, late int64) {
 	}
 }
 
+// failed counts a put that was not answered, or refused, with the time that
+// took until that was known: it is in the distribution and in no rate.
+func (r *recorder) failed(l *lane, due, known int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if phase := r.phases.at(due); phase >= 1 && phase <= maxPhases {
+		l.record(&l.put[phase], time.Duration(known-due), 1)
+	}
+}
+
 // merged adds up one histogram of every lane. It is nil if nothing was
 // recorded.
 func (r *recorder) merged(pick func(*lane) *hdrhistogram.Histogram) *hdrhistogram.Histogram {

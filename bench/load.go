@@ -139,7 +139,11 @@ func (l *load) write(ctx context.Context, writer int) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("put %d: %w", n, s.unwritten(ticket, err))
+			if err := s.unwritten(ticket, err); err != nil {
+				return fmt.Errorf("put %d: %w", n, err)
+			}
+			s.rec.failed(lane, due, acked)
+			continue
 		}
 		s.answers.put(rev, due, acked)
 		s.noteRev(rev)

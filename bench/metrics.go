@@ -26,6 +26,8 @@ var latencyNames = []Metric{
 
 var otherMetrics = []Metric{
 	{"put.rate_per_s", "puts answered"},
+	{"put.unanswered", "puts without an answer: done or not, nobody knows"},
+	{"put.refused", "puts that the target refused as too many"},
 	{"before.put.rate_per_s", "slow, storm, compaction: before it"},
 	{"after.put.rate_per_s", "slow, storm, compaction: after it"},
 	{"quiet.put.rate_per_s", "interference, churn: before anybody replays or comes"},
@@ -88,6 +90,12 @@ var otherMetrics = []Metric{
 	{"memory.heap_max_bytes", "most heap in use, generator and checker included"},
 	{"memory.heap_grown_bytes", "the same above what was in use when the measurement began"},
 	{"memory.rss_max_bytes", "most resident memory of the process"},
+	{"server.cpu_cores", "processors that the server used"},
+	{"server.memory_max_bytes", "most resident memory of the server seen"},
+	{"server.slow_watchers_max", "most watchers that were not synced, by the gauge of etcd"},
+	{"server.fsyncs_per_s", "log writes that the server waited for the disk with"},
+	{"server.fsync_mean_ns", "how long one of them took, on average"},
+	{"server.db_grown_bytes", "growth of the server's file"},
 	{"disk.data_bytes", "files of the store at the end"},
 	{"commit.puts_per_group", "puts that shared one durable write"},
 	{"engine.apply_max_ns", "longest batch in the engine"},

@@ -242,6 +242,7 @@ func counted(n int, what string) string {
 
 // verdicts names the promises by what became of them.
 func (r *report) verdicts() {
+	t := r.res.Target
 	var names []string
 	kept := map[string]bool{}
 	var checked int64
@@ -273,6 +274,9 @@ func (r *report) verdicts() {
 		lines = append(lines, heading("", tail))
 	}
 	r.lines = append(r.lines, lines...)
+	if ours := r.ours(); len(ours) > 0 {
+		r.lines = append(r.lines, wrap("  ours", indent, strings.Fields("not promised by "+t.Kind+", not kept: "+strings.Join(ours, ", ")))...)
+	}
 	label := "  not checked"
 	if len(unseen) > 0 {
 		r.lines = append(r.lines, wrap(label, indent, strings.Fields(strings.Join(unseen, " ")+": nothing here could break them"))...)
@@ -282,6 +286,28 @@ func (r *report) verdicts() {
 	if r.o.Verbose {
 		r.rules()
 	}
+}
+
+// ours are the promises that the target does not give and was seen not to
+// keep, with how often.
+func (r *report) ours() (all []string) {
+	seen := map[string]int64{}
+	names := map[string]string{}
+	for _, run := range r.res.Runs {
+		for _, p := range run.Promises {
+			if p.NotKept > 0 {
+				if seen[p.Rule] == 0 {
+					all = append(all, p.Rule)
+				}
+				seen[p.Rule] += p.NotKept
+				names[p.Rule] = p.Name
+			}
+		}
+	}
+	for i, rule := range all {
+		all[i] = fmt.Sprintf("%s %s (%s)", rule, names[rule], counted(int(seen[rule]), "response"))
+	}
+	return all
 }
 
 // rules lists every rule with how often it could have broken.
@@ -306,6 +332,9 @@ func (r *report) rules() {
 		verdict := "kept"
 		if s.checked == 0 {
 			verdict = "not checked"
+		}
+		if s.p.Verdict == "not promised" {
+			verdict = s.p.Verdict
 		}
 		r.line("  %-4s %-13s %-5s %-12s %s", id, s.p.Name, s.p.Class, verdict, figure.Count(s.checked))
 	}

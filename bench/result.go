@@ -95,6 +95,9 @@ type Promise struct {
 	Class   string `json:"class"`
 	Verdict string `json:"verdict"` // kept, broken, not checked, not promised
 	Checked int64  `json:"checked"` // how often it could have broken
+	// NotKept is how often a promise that the target does not give was seen not
+	// to hold.
+	NotKept int64 `json:"not_kept,omitempty"`
 }
 
 // Histogram is a distribution in HdrHistogram's compressed form. A signed one

@@ -282,11 +282,13 @@ func promises(counts watchtest.Counts, err error, etcdRules bool) []Promise {
 		broke = append(broke, b)
 	}
 	verdicts := watchtest.Verdicts(counts, broke...)
+	notKept := counts.NotKept()
 	out := make([]Promise, len(verdicts))
 	for i, v := range verdicts {
 		out[i] = Promise{Rule: v.ID, Name: v.Name, Class: string(v.Class), Verdict: string(v.Outcome), Checked: v.Checked}
 		if etcdRules && v.Class == watchtest.Ours {
 			out[i].Verdict, out[i].Checked = "not promised", 0
+			out[i].NotKept = notKept[v.ID]
 		}
 	}
 	return out

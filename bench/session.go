@@ -59,27 +59,32 @@ type session struct {
 	checkedBefore      int64
 	stage              atomic.Pointer[string] // what goes on, if the scenario says it
 	errors             atomic.Int64
+	unanswered         atomic.Int64 // puts whose outcome nobody knows
+	refused            atomic.Int64 // puts that were not done
 	options            Options
 	dir                string
 	// etcdRules: see TargetFacts.EtcdRules.
 	etcdRules bool
 
-	ctx          context.Context // ends when the run is cut short or something failed
-	cancel       context.CancelCauseFunc
-	wg           sync.WaitGroup // consumers
-	rev          atomic.Int64   // newest revision a writer was answered with
-	cut          chan struct{}  // closed when Options.Longest is over
-	givenUp      atomic.Bool    // the target did not answer when the scenario was cut
-	ended        int64          // moment at which the measurement stopped
-	usage        usage
-	historyBytes int64        // keys and values that fill wrote
-	perKey       []int64      // events of the history, by number of the key; see wanted
-	planned      atomic.Int64 // events that the measured part would deliver, if known
-	inside       insideStats
-	series       *Series
-	sampledAt    int64        // moment at which the series began
-	curve        *Curve       // of catching up, if that was traced
-	confirmed    atomic.Int64 // watches whose stream confirmed what it was asked for, all told
+	ctx     context.Context // ends when the run is cut short or something failed
+	cancel  context.CancelCauseFunc
+	wg      sync.WaitGroup // consumers
+	rev     atomic.Int64   // newest revision a writer was answered with
+	cut     chan struct{}  // closed when Options.Longest is over
+	givenUp atomic.Bool    // the target did not answer when the scenario was cut
+	ended   int64          // moment at which the measurement stopped
+	usage   usage
+	// Of the server, by metric; and why some are missing.
+	server           map[string]float64
+	serverUnmeasured map[string]string
+	historyBytes     int64        // keys and values that fill wrote
+	perKey           []int64      // events of the history, by number of the key; see wanted
+	planned          atomic.Int64 // events that the measured part would deliver, if known
+	inside           insideStats
+	series           *Series
+	sampledAt        int64        // moment at which the series began
+	curve            *Curve       // of catching up, if that was traced
+	confirmed        atomic.Int64 // watches whose stream confirmed what it was asked for, all told
 
 	consumers []*consumer
 }
@@ -289,8 +294,13 @@ func (s *session) sampled(measure func() error) error {
 	if s.options.Longest > 0 {
 		defer time.AfterFunc(s.options.Longest, func() { s.fail(errLongest); close(s.cut) }).Stop()
 	}
+	stop := func() (map[string]float64, map[string]string) { return nil, nil }
+	if metered, ok := s.target.(Metered); ok {
+		stop = metered.MeterServer()
+	}
 	err := measure()
 	s.ended = s.clock.now()
+	s.server, s.serverUnmeasured = stop()
 	s.usage = sam.end()
 	s.series = &sam.series
 	s.series.Parts = s.partsOfSeries()
@@ -395,10 +405,20 @@ func (s *session) deleted(t watchtest.Ticket, rev int64, key []byte) error {
 }
 
 // unwritten tells the checker of a write that ended with err: it may have been
-// done all the same. It returns err.
+// done all the same. It returns nil if the load may go on, else err.
 func (s *session) unwritten(t watchtest.Ticket, err error) error {
-	if errors.Is(err, ErrSpent) {
+	switch {
+	case errors.Is(err, ErrSpent):
 		return errors.Join(err, s.history.Refused(t))
+	case errors.Is(err, ErrRefused):
+		s.refused.Add(1)
+		s.errors.Add(1)
+		return s.history.Refused(t)
+	case errors.Is(err, ErrUnanswered):
+		s.unanswered.Add(1)
+		s.errors.Add(1)
+		s.history.Lost(t)
+		return nil
 	}
 	s.history.Lost(t)
 	return err

@@ -16,6 +16,14 @@ type Prefixed interface{ Prefix() string }
 // write. The write did not happen.
 var ErrSpent = errors.New("bench: all that may be written has been written")
 
+// ErrUnanswered and ErrRefused are wrapped by a Target's error for a write that
+// failed while the target itself lives: nobody knows whether the first was
+// done; the second was not. A load counts them and goes on.
+var (
+	ErrUnanswered = errors.New("not answered")
+	ErrRefused    = errors.New("refused")
+)
+
 // GoneError says that the target does not answer any more.
 type GoneError struct {
 	Reason string // in one line
@@ -55,3 +63,10 @@ func (s Scenario) Writes() (puts int64, bounded bool) {
 // stormAllowance is how long everybody's return is taken to last: puts go on
 // until all are synced.
 const stormAllowance = 10 * time.Second
+
+// Metered is a Target that may tell what its server uses.
+type Metered interface {
+	// MeterServer reads it from now on, until stop, which returns metrics by
+	// name, and for those that are missing why. stop is called once.
+	MeterServer() (stop func() (metrics map[string]float64, absent map[string]string))
+}

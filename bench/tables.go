@@ -126,6 +126,9 @@ func (r *report) caughtUp(rows []row) {
 	for _, row := range rows {
 		run := &row.run
 		name := map[Shape]string{OneKey: "one key each", Prefix: "whole keyspace", Ranges: "a range each"}[row.sc.Shape]
+		if row.sc.Shape == Prefix && r.res.Target.Shared {
+			name = "our whole prefix"
+		}
 		synced := r.time(run, "catchup.synced_ns")
 		if run.CutShort {
 			synced = "not in " + synced

@@ -118,6 +118,20 @@ func (k *Kind) gone(err error) error {
 	return refusal(err)
 }
 
+// writeError says what an error of a write leaves known.
+func (k *Kind) writeError(err error) error {
+	text := one(err)
+	switch {
+	case errors.Is(err, rpctypes.ErrTooManyRequests):
+		return fmt.Errorf("etcd: put %w: %s", bench.ErrRefused, text)
+	case errors.Is(err, context.DeadlineExceeded), status(err) == codes.DeadlineExceeded,
+		errors.Is(err, rpctypes.ErrTimeout), errors.Is(err, rpctypes.ErrTimeoutDueToLeaderFail), errors.Is(err, rpctypes.ErrTimeoutDueToConnectionLost),
+		errors.Is(err, rpctypes.ErrLeaderChanged), errors.Is(err, rpctypes.ErrNoLeader):
+		return fmt.Errorf("etcd: put %w: %s", bench.ErrUnanswered, text)
+	}
+	return fmt.Errorf("etcd: %w", k.gone(err))
+}
+
 // refusal puts the server's own words for what it does not do.
 func refusal(err error) error {
 	switch {

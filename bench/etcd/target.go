@@ -7,12 +7,15 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"google.golang.org/grpc"
 
 	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/mvcc"
 )
 
 // target is the keys of one scenario on the server.
@@ -34,7 +37,16 @@ type connection struct {
 // Prefix implements bench.Prefixed.
 func (t *target) Prefix() string { return t.prefix }
 
-// within bounds one request.
+// patience is how long a measured write may take at least: a server that is
+// overloaded gives up by itself after 7 s, and that is worth knowing.
+const patience = 15 * time.Second
+
+// withPatience bounds a measured write.
+func (t *target) withPatience(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(ctx, max(patience, t.kind.config.CommandTimeout))
+}
+
+// within bounds one request that is not measured.
 func (t *target) within(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(ctx, t.kind.config.CommandTimeout)
 }
@@ -47,17 +59,17 @@ func (t *target) ours(key []byte) error {
 	return nil
 }
 
-// Put implements bench.Target. An error that is no bench.ErrSpent leaves open
-// whether the key was written.
+// Put implements bench.Target. An error that is neither bench.ErrSpent nor
+// bench.ErrRefused leaves open whether the key was written.
 func (t *target) Put(ctx context.Context, key, value []byte) (int64, error) {
 	if err := errors.Join(t.ours(key), t.kind.spend(len(key), len(value))); err != nil {
 		return 0, err
 	}
-	ctx, cancel := t.within(ctx)
+	ctx, cancel := t.withPatience(ctx)
 	defer cancel()
 	r, err := t.kind.client.Put(ctx, string(key), string(value))
 	if err != nil {
-		return 0, fmt.Errorf("etcd: %w", t.kind.gone(err))
+		return 0, t.kind.writeError(err)
 	}
 	t.kind.noteRev(r.Header.Revision)
 	return r.Header.Revision, nil
@@ -68,12 +80,12 @@ func (t *target) Delete(ctx context.Context, key []byte) (int64, error) {
 	if err := errors.Join(t.ours(key), t.kind.spend(len(key), 0)); err != nil {
 		return 0, err
 	}
-	ctx, cancel := t.within(ctx)
+	ctx, cancel := t.withPatience(ctx)
 	defer cancel()
 	r, err := t.kind.client.Delete(ctx, string(key))
 	switch {
 	case err != nil:
-		return 0, fmt.Errorf("etcd: %w", t.kind.gone(err))
+		return 0, t.kind.writeError(err)
 	case r.Deleted == 0:
 		return 0, nil
 	}
@@ -173,7 +185,11 @@ type compactable struct{ *target }
 func (t compactable) Compact(ctx context.Context, rev int64) error {
 	ctx, cancel := t.within(ctx)
 	defer cancel()
-	if _, err := t.kind.client.Compact(ctx, rev); err != nil {
+	_, err := t.kind.client.Compact(ctx, rev)
+	if errors.Is(err, rpctypes.ErrCompacted) {
+		return fmt.Errorf("etcd: %w", &mvcc.CompactedError{Requested: rev})
+	}
+	if err != nil {
 		return fmt.Errorf("etcd: compact at %d: %w", rev, t.kind.gone(err))
 	}
 	return nil

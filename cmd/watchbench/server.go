@@ -6,8 +6,11 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/url"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -176,6 +179,9 @@ func (f *serverFlags) config(flag, target string, ask func(user string) (string,
 		return c, err
 	}
 	c.AllowCompaction = f.allowCompaction
+	if c.Meter, err = f.meter(c.TLS); err != nil {
+		return c, err
+	}
 	if c.User, c.Password, err = f.login(ask); err != nil {
 		return c, err
 	}
@@ -299,6 +305,38 @@ func (f *serverFlags) connect(ctx context.Context, t *terminal, flag, target str
 		return nil, unmeasured("%v", err)
 	}
 	return s, nil
+}
+
+// meter is where CPU and memory of the server are read; nil if nowhere.
+func (f *serverFlags) meter(tls *tls.Config) (etcd.Meter, error) {
+	byPID, byPage := f.set.Changed("server-pid"), f.set.Changed("server-metrics")
+	switch {
+	case byPID && byPage:
+		return nil, misused("--server-pid with --server-metrics: both tell the same; leave one of them out")
+	case byPID:
+		pid, err := strconv.Atoi(f.pid)
+		if err != nil || pid < 1 {
+			return nil, misused("--server-pid %q: not a process id; write 1234", f.pid)
+		}
+		m := etcd.PIDMeter{PID: pid}
+		if _, err := m.Read(context.Background()); err != nil {
+			return nil, misused("--server-pid %d: %v", pid, err)
+		}
+		return m, nil
+	case byPage:
+		page, err := url.Parse(f.metrics)
+		if err != nil || page.Host == "" || page.Scheme != "http" && page.Scheme != "https" {
+			return nil, misused("--server-metrics %q: not a URL; write http://127.0.0.1:2379/metrics", f.metrics)
+		}
+		m := etcd.MetricsMeter{URL: f.metrics, Client: &http.Client{
+			Timeout: etcd.DefaultTimeout, Transport: &http.Transport{TLSClientConfig: tls},
+		}}
+		if _, err := m.Read(context.Background()); err != nil {
+			return nil, unmeasured("--server-metrics %s: %v", f.metrics, err)
+		}
+		return m, nil
+	}
+	return nil, nil
 }
 
 // allowed is the size of --allow-write; 0 if it is not given.

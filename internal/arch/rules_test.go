@@ -66,6 +66,7 @@ var rules = []rule{
 		libs: []string{
 			"go.etcd.io/etcd/client/v3", "go.etcd.io/etcd/api/v3/", "google.golang.org/grpc", "go.uber.org/zap",
 			"github.com/prometheus/common/expfmt", "github.com/prometheus/common/model", "github.com/prometheus/client_model/go",
+			"github.com/prometheus/procfs",
 		},
 	},
 	{
