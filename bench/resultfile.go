@@ -252,6 +252,14 @@ func damaged(err error) error {
 	return unreadable("damaged: %s", strings.TrimPrefix(err.Error(), "json: "))
 }
 
+// WriteDocument writes any document as a result is written.
+func WriteDocument(w io.Writer, document any) error { return writeJSON(w, document) }
+
+// WriteDocumentFile writes a file as Result.WriteFile does.
+func WriteDocumentFile(path string, write func(io.Writer) error) error {
+	return writeFile(path, write)
+}
+
 func writeJSON(w io.Writer, document any) error {
 	enc := json.NewEncoder(w)
 	enc.SetIndent("", " ")

@@ -65,6 +65,9 @@ func setUnset(set *pflag.FlagSet, name, unset string) {
 	set.Lookup(name).Value.(*described).option.unset = unset
 }
 
+// hide leaves a flag out of help, for a command that shares it and refuses it.
+func hide(set *pflag.FlagSet, name string) { set.Lookup(name).Hidden = true }
+
 func (g options) describe(o option) {
 	g.set.SortFlags = false // help has them in the order in which they are defined
 	flag := g.set.Lookup(o.name)
@@ -85,7 +88,7 @@ func optionsOf(cmd *cobra.Command) (groups []string, byGroup map[string][]option
 	cmd.Flags().VisitAll(func(f *pflag.Flag) {
 		d, ok := f.Value.(*described)
 		switch {
-		case f.Name == "help" || f.Name == "version": // cobra's own
+		case f.Name == "help" || f.Name == "version" || f.Hidden: // cobra's own; not for this command
 		case !ok:
 			bare = append(bare, f.Name)
 		default:

@@ -46,7 +46,7 @@ func TestHelp_TellsEveryFlag(t *testing.T) {
 		_, _, bare := optionsOf(cmd)
 		assert.Empty(t, bare, "%s: define these by options.text, texts or on, so that they are described", cmd.Name())
 		cmd.Flags().VisitAll(func(f *pflag.Flag) {
-			if f.Name == "help" || f.Name == "version" {
+			if f.Name == "help" || f.Name == "version" || f.Hidden {
 				return
 			}
 			assert.Contains(t, help, "--"+f.Name, "help %s", cmd.Name())

@@ -21,9 +21,14 @@ const keptResults = 10
 
 // writable is a result or a comparison.
 type writable interface {
+	jsonDocument
+	FileName() string
+}
+
+// jsonDocument is what --json writes.
+type jsonDocument interface {
 	WriteJSON(w io.Writer) error
 	WriteFile(path string) error
-	FileName() string
 }
 
 // keptName is the form of the names of kept results; nothing else in their

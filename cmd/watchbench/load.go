@@ -154,11 +154,16 @@ func (f *loadFlags) plan(fill func(bench.Settings) (bench.Plan, error)) (plan be
 		return plan, err
 	}
 	plan, err = fill(settings)
+	return plan, settingMistake(err)
+}
+
+// settingMistake says which flag a setting that cannot be is of.
+func settingMistake(err error) error {
 	var wrong *bench.SettingError
 	if errors.As(err, &wrong) {
-		err = misused("--%s %s: %s", wrong.Setting, wrong.Given, wrong.Problem)
+		return misused("--%s %s: %s", wrong.Setting, wrong.Given, wrong.Problem)
 	}
-	return plan, err
+	return err
 }
 
 func scenarioList(text string) (names []string, err error) {

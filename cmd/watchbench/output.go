@@ -77,7 +77,7 @@ func checkColor(color string) error {
 }
 
 // writeJSON writes a result where --json says.
-func (f *outputFlags) writeJSON(t *terminal, res writable) error {
+func (f *outputFlags) writeJSON(t *terminal, res jsonDocument) error {
 	var err error
 	switch f.json {
 	case "":

@@ -66,6 +66,16 @@ func (s *serverSubject) check(plan bench.Plan) error {
 	return nil
 }
 
+// room refuses a plan that is one of several for which what was written before
+// leaves too little of what may be written.
+func (s *serverSubject) room(plan bench.Plan) error {
+	need, _ := etcd.Estimate(plan, s.kind.Prefix())
+	if limit, known := s.limit(); !known || s.kind.Spent()+need > limit {
+		return fmt.Errorf("would write %s, %s of %s are left; --allow-write allows more", figure.Bytes(need), figure.Bytes(max(0, limit-s.kind.Spent())), figure.Bytes(limit))
+	}
+	return nil
+}
+
 // typed is a size as a flag takes it, not below n.
 func typed(n int64) string {
 	const unit = 1 << 20

@@ -68,6 +68,16 @@ A relative gate breaks when the change is beyond N% and chance does not explain 
 Exit: 0 all gates hold · 1 a gate or a promise is broken · 2 wrong use, or files too unlike · 3 a figure is missing`,
 	},
 	{
+		name: "max", brief: "largest load within an objective",
+		about: "Find the largest put rate, or number of watchers, that holds an objective, and print the search.",
+		examples: []example{
+			{"watchbench max --slo 'notify.p99<20ms'", ""},
+			{"watchbench max --slo 'notify.p99<20ms' --slo 'put.p99<50ms' --vary watchers -r 500", ""},
+		},
+		notes: `A load is held when all objectives are, the intended rate was reached within 1% and no backlog grew. The search climbs by 4, halves the gap to 5% and repeats the answer twice. Where the generator gives out first it says so: "at least 60,000: the client is the limit".
+` + exitCodes,
+	},
+	{
 		name: "report", use: "[FILE...]", brief: "results shown again", files: true,
 		about: "Show results again. Without a file: the newest of the last ten that run kept.",
 		examples: []example{

@@ -102,6 +102,7 @@ var rules = []Rule{
 	{Match: `watchbench run .*-s interference`, Append: smallAll, Replace: []string{"ENGINE", "mem"}},
 	{Match: `watchbench run .*-s (notify|slow)( |$)`, Append: smallTimed, Replace: []string{"ENGINE", "bolt"}},
 	{Match: `^watchbench diff main\.json pr\.json( --gate '[^']+')*$`, Before: `for f in main pr; do watchbench run -q -b mem -s notify --shape one-key -w 20 --streams 2 -d 300ms --warmup 0s --json $f.json; done`, Exit: []int{0, 1}, Why: "two runs of a busy machine may break a gate", Whole: true},
+	{Match: `^watchbench max `, Append: "-b mem -w 20 --streams 2 -d 200ms --warmup 0s --steps 3"},
 	{Match: `^watchbench compare .*-s notify`, Append: "-w 20 --streams 2 -d 200ms --warmup 0s --count 1"},
 	{Match: `^watchbench compare [a-z ]+$`, Append: "--shape one-key -w 20 --streams 2 -d 200ms --warmup 0s --history 100 --count 1"},
 	{Match: `watchbench run$`, Append: smallAll, Whole: true},
