@@ -14,7 +14,8 @@ import (
 	"github.com/watchkv/watchkv/bench"
 )
 
-// A result of any older schema stays readable, and shows what it showed.
+// A result of any older schema stays readable, and shows what it showed. The
+// files were written when their schema was new and are never written again.
 func TestOlderResultsStayReadable(t *testing.T) {
 	files, err := filepath.Glob("testdata/result-*.json")
 	require.NoError(t, err)
@@ -57,7 +58,7 @@ func TestUnreadable(t *testing.T) {
 
 // Whatever can be read can be shown.
 func FuzzReadResult(f *testing.F) {
-	for _, file := range []string{"testdata/result-1.json"} {
+	for _, file := range []string{"testdata/result-1.json", "testdata/result-1-full.json", "testdata/result-1-broken.json"} {
 		data, err := os.ReadFile(file)
 		require.NoError(f, err)
 		f.Add(data)

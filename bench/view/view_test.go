@@ -196,7 +196,7 @@ func TestHDRIntoNowhere(t *testing.T) {
 // Whatever can be read as a result can be written in every form, and
 // benchstat's reader takes every line of it.
 func FuzzViews(f *testing.F) {
-	for _, file := range []string{"../testdata/result-1.json"} {
+	for _, file := range []string{"../testdata/result-1.json", "../testdata/result-1-full.json", "../testdata/result-1-broken.json"} {
 		data, err := os.ReadFile(file)
 		require.NoError(f, err)
 		f.Add(data)
