@@ -31,7 +31,12 @@ func (b *builder) again() again {
 		}
 	}
 	a.Facts = append(a.Facts, factOf("Seed", strings.Join(seeds, ", ")+": keys, sizes and order follow from it and the plan"))
-	a.Facts = append(a.Facts, factOf("Result files", fmt.Sprintf("%s, inside this page", figure.Count(int64(len(b.names))))))
+	inside := fact{Name: "Result files"}
+	inside.add(figure.Count(int64(len(b.names))) + ", inside this page")
+	if b.thinner {
+		inside.add(fmt.Sprintf("their series are thinned to %d points, smallest and largest kept: the page would have more than 2 MB", maxPoints))
+	}
+	a.Facts = append(a.Facts, inside)
 	a.Commands = []string{"watchbench report --extract " + commandLine([]string{b.file})}
 	return a
 }

@@ -81,9 +81,19 @@ func upright(ticks []tick, height float64) []tick {
 	}
 }
 
+// What axes can show; values beyond stand at their ends. No figure of ours
+// comes near, but a file may say anything.
+const (
+	smallest    = 1e-9
+	largest     = 1e18
+	largestSpan = 1e15
+)
+
 // logarithmic is an axis from a round number at or below lo to one at or above
-// hi. lo and hi are above zero.
+// hi.
 func logarithmic(lo, hi float64, text func(float64) string) axis {
+	hi = math.Min(math.Max(hi, smallest), largest)
+	lo = math.Min(math.Max(lo, math.Max(smallest, hi/largestSpan)), hi)
 	steps := []float64{1, 10}
 	if hi/lo < 50 {
 		steps = []float64{1, 2, 5, 10}
@@ -120,7 +130,7 @@ func logarithmic(lo, hi float64, text func(float64) string) axis {
 
 // linear is an axis from 0 to a round number at or above hi.
 func linear(hi float64, parts int, text func(float64) string) axis {
-	if hi <= 0 {
+	if hi = math.Min(hi, largest); !(hi >= smallest) {
 		hi = 1
 	}
 	step := hi / float64(parts)
@@ -142,6 +152,7 @@ func linear(hi float64, parts int, text func(float64) string) axis {
 
 // seconds is an axis of exactly 0 to hi seconds.
 func seconds(hi float64) axis {
+	hi = math.Min(math.Max(hi, smallest), largest)
 	whole := linear(hi, 6, func(v float64) string { return tickTime(v * 1e9) })
 	a := axis{at: func(v float64) float64 { return clamp(v / hi) }}
 	for i, t := range whole.ticks {

@@ -8,7 +8,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"golang.org/x/net/html"
 
@@ -48,10 +50,7 @@ func enclose(names []string, results []*bench.Result) ([]byte, error) {
 	all := enclosure{Schema: enclosureSchema, Files: []enclosed{}}
 	for i, res := range results {
 		var packed bytes.Buffer
-		z, err := gzip.NewWriterLevel(&packed, gzip.BestCompression)
-		if err != nil {
-			return nil, fmt.Errorf("page: pack %s: %w", names[i], err)
-		}
+		z := gzip.NewWriter(&packed)
 		if err := errors.Join(res.WriteJSON(z), z.Close()); err != nil {
 			return nil, fmt.Errorf("page: pack %s: %w", names[i], err)
 		}
@@ -62,6 +61,77 @@ func enclose(names []string, results []*bench.Result) ([]byte, error) {
 		return nil, fmt.Errorf("page: pack: %w", err)
 	}
 	return text, nil
+}
+
+// maxData is how much of the 2 MB of a page its results may take.
+const maxData = 2_000_000 - 120_000
+
+// enclosedSmall packs results; where they take more than maxData, their series
+// are thinned to maxPoints.
+func enclosedSmall(names []string, results []*bench.Result) (data []byte, thinner bool, err error) {
+	data, err = enclose(names, results)
+	if err != nil || len(data) <= maxData {
+		return data, false, err
+	}
+	small := make([]*bench.Result, len(results))
+	for i, res := range results {
+		var changed bool
+		small[i], changed = withThinSeries(res)
+		thinner = thinner || changed
+	}
+	if !thinner {
+		return data, false, nil
+	}
+	data, err = enclose(names, small)
+	return data, true, err
+}
+
+// withThinSeries is a copy of a result whose series have at most maxPoints.
+// It is the result itself if they have no more.
+func withThinSeries(res *bench.Result) (_ *bench.Result, changed bool) {
+	thin := *res
+	thin.Runs = slices.Clone(res.Runs)
+	for i := range thin.Runs {
+		run := &thin.Runs[i]
+		if run.Series == nil || len(run.Series.NotifyP99) <= maxPoints {
+			continue
+		}
+		s := *run.Series
+		s.Interval = s.Interval * time.Duration(len(s.NotifyP99)) / maxPoints
+		s.PutsPerS, s.EventsPerS, s.VictimsPerS = thinSeries(s.PutsPerS), thinSeries(s.EventsPerS), thinSeries(s.VictimsPerS)
+		s.NotifyP50, s.NotifyP99, s.NotifyMax = thinSeries(s.NotifyP50), thinSeries(s.NotifyP99), thinSeries(s.NotifyMax)
+		s.LateP99, s.HeapBytes = thinSeries(s.LateP99), thinSeries(s.HeapBytes)
+		s.VictimWatchers, s.UnsyncedWatcher = thinSeries(s.VictimWatchers), thinSeries(s.UnsyncedWatcher)
+		run.Series, changed = &s, true
+	}
+	if !changed {
+		return res, false
+	}
+	return &thin, true
+}
+
+// thinSeries keeps the smallest and the largest of each stretch, in their
+// order, so that the points stay evenly spread.
+func thinSeries[T int | int64 | float64](series []T) []T {
+	n := len(series)
+	if n <= maxPoints {
+		return series
+	}
+	const stretches = maxPoints / 2
+	thin := make([]T, 0, maxPoints)
+	for k := range stretches {
+		low, high := k*n/stretches, k*n/stretches
+		for i := low; i < (k+1)*n/stretches; i++ {
+			if series[i] < series[low] {
+				low = i
+			}
+			if series[i] > series[high] {
+				high = i
+			}
+		}
+		thin = append(thin, series[min(low, high)], series[max(low, high)])
+	}
+	return thin
 }
 
 // Extract gets the result files out of a page that Write made. A page without

@@ -23,8 +23,6 @@ type drawn struct {
 const (
 	notifyHistogram = "notify_ns"
 	ackHistogram    = "ack_to_event_ns"
-
-	maxDrawn = 8 // lines of a chart; the table has all
 )
 
 func (b *builder) latencies() *latency {

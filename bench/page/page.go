@@ -60,6 +60,7 @@ type builder struct {
 	file     string   // of the page
 	runs     int      // with figures
 	checked  int64    // events
+	thinner  bool     // the series of the enclosed results were thinned
 }
 
 func newBuilder(results []*bench.Result, o Options) *builder {
@@ -117,7 +118,8 @@ func (b *builder) view() (*view, error) {
 	if err != nil {
 		return nil, fmt.Errorf("page: %w", err)
 	}
-	data, err := enclose(b.names, b.results)
+	data, thinner, err := enclosedSmall(b.names, b.results)
+	b.thinner = thinner
 	if err != nil {
 		return nil, err
 	}

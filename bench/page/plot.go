@@ -89,11 +89,6 @@ func bandOf(from, to float64) string {
 	return "M" + thousand(from) + " 0H" + thousand(to) + "V1000H" + thousand(from) + "Z"
 }
 
-// bar is one column of the drawing.
-func bar(from, to, height float64) string {
-	return "M" + thousand(from) + " 1000V" + thousand(1-height) + "H" + thousand(to) + "V1000Z"
-}
-
 // maxPoints is how many points of a series are drawn, or kept where the page
 // would grow too large.
 const maxPoints = 600

@@ -16,7 +16,6 @@ import (
 type sample struct {
 	t      *testing.T
 	engine string
-	seed   uint64
 	factor float64 // of all latencies; rates are divided by it
 	count  int     // repetitions
 	rng    *rand.Rand
