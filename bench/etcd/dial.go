@@ -20,7 +20,7 @@ import (
 // most.
 const MaxConnections = 64
 
-func dial(c *Config, endpoint string, auth *tokens) (*grpc.ClientConn, error) {
+func dial(c *Config, endpoint string, auth *tokens, more ...grpc.DialOption) (*grpc.ClientConn, error) {
 	transport := insecure.NewCredentials()
 	if c.TLS != nil {
 		transport = credentials.NewTLS(c.TLS)
@@ -35,7 +35,7 @@ func dial(c *Config, endpoint string, auth *tokens) (*grpc.ClientConn, error) {
 	if auth != nil {
 		options = append(options, grpc.WithPerRPCCredentials(auth))
 	}
-	return grpc.NewClient("passthrough:///"+endpoint, options...)
+	return grpc.NewClient("passthrough:///"+endpoint, append(options, more...)...)
 }
 
 // againAfter is how often an endpoint is tried within Config.DialTimeout.

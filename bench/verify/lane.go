@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -65,6 +66,9 @@ type watched struct {
 // kept bounds the responses that one watch keeps for its record.
 const kept = 1 << 14
 
+// everyID marks an ask that is in the record of every watch.
+const everyID = math.MinInt64
+
 func (l *lane) note(id int64, line Line) {
 	l.notes++
 	l.asks = append(l.asks, ask{l.notes, id, line})
@@ -91,6 +95,13 @@ func (w *watched) unbound() *watched {
 func (w *watched) resuming(old *watched) *watched {
 	w.opts.Resumes = old.check
 	return w
+}
+
+// stalled notes at the newest create that nobody reads from here on.
+func (l *lane) stalled() {
+	if n := len(l.asks); n > 0 {
+		l.asks[n-1].line.Note = "reader stalled"
+	}
 }
 
 func (l *lane) cancel(w *watched) {

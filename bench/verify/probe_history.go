@@ -53,7 +53,9 @@ func (s *scene) keepWriting(ctx context.Context, name string) error {
 // resume cuts a watch off at revisions that it received, each time another,
 // and goes on from the next by a new watch on a stream of its own.
 func (s *scene) resume(old *watched, end int64) {
-	old.lane.until("history", func() bool { return old.failed || old.events > 0 && old.allEvents()[old.events-1].KV.ModRevision >= end })
+	old.lane.until("history", func() bool {
+		return old.failed || old.events > 0 && old.allEvents()[old.events-1].KV.ModRevision >= end
+	})
 	events := old.allEvents()
 	for i := range resumes {
 		if s.failed() || old.failed {

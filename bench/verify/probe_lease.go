@@ -7,6 +7,8 @@ import (
 	"github.com/watchkv/watchkv/mvcc"
 )
 
+const noLeases = "leases come with the server"
+
 // leaseTTL is what etcd makes of anything shorter by default.
 const leaseTTL = 2
 
@@ -17,7 +19,7 @@ var leasedNames = []string{"m", "c", "z", "a", "b"}
 func probeLeases(s *scene) {
 	lessor, ok := s.subject.(Lessor)
 	if !ok {
-		s.tally.lacking("E7", "leases come with the server")
+		s.tally.lacking("E7", noLeases)
 		return
 	}
 	l := s.open()

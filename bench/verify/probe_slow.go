@@ -27,6 +27,7 @@ func probeReuse(s *scene) {
 		if !l.answered() {
 			return
 		}
+		l.stalled()
 		s.fill(reusePuts, func(i int) (string, string) { return "foo", fmt.Sprintf("%d %d %s", round, i, big) })
 		l.cancel(old)
 		l.asks[len(l.asks)-1].line.Note = fmt.Sprintf("%d events of \"foo\" not read yet", reusePuts)

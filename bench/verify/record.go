@@ -62,6 +62,8 @@ func eventText(e *mvcc.Event, s *scene) string {
 // rangeText is a range with the scene's prefix left out.
 func rangeText(key, end []byte, s *scene) string {
 	switch {
+	case string(key) == s.prefix && string(end) == string(s.end()):
+		return "every key"
 	case len(end) == 0:
 		return fmt.Sprintf("key %q", s.short(key))
 	case len(end) == 1 && end[0] == 0:
@@ -84,7 +86,7 @@ func shortest(w *watched, b *watchtest.Broken) []Line {
 	asks := w.lane.asks
 	flush := func(place int) {
 		for ; next < len(asks) && asks[next].at <= place; next++ {
-			if asks[next].id == w.id {
+			if id := asks[next].id; id == w.id || id == everyID {
 				lines = append(lines, asks[next].line)
 			}
 		}
@@ -98,7 +100,7 @@ func shortest(w *watched, b *watchtest.Broken) []Line {
 		lines = append(lines, Line{What: what(r), Text: text(r, w.lane.s)})
 	}
 	if n := len(lines); n > 0 {
-		lines[n-1].Mark, lines[n-1].Note = true, b.Detail
+		lines[n-1].Mark = true
 	}
 	if n := len(lines); n > maxRecord {
 		short := append([]Line(nil), lines[:3]...)

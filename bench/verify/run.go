@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -85,7 +86,9 @@ func Run(ctx context.Context, subject Subject, o Options) (*Report, error) {
 		r.lackAll("stopped")
 	}
 	report := r.report(began)
-	report.CleanUp = r.cleanUp(ctx)
+	if err := r.cleanUp(ctx); err != nil {
+		report.Left = err.Error()
+	}
 	return report, context.Cause(ctx)
 }
 
@@ -102,7 +105,7 @@ func (r *runner) inTurn(ctx context.Context, list []probe) {
 			r.lack(p.rules, "the target no longer answers")
 			continue
 		case p.compacts && !r.facts.Private && !r.o.Compaction:
-			r.lack(p.rules, "needs --allow-compaction")
+			r.lack(p.rules, needsCompaction)
 			continue
 		case p.wire && !r.facts.Wire || p.inside && r.facts.Wire:
 			continue
@@ -196,4 +199,19 @@ func (r *runner) cleanUp(ctx context.Context) error {
 	end := strings.TrimSuffix(r.o.Prefix, "/") + "0"
 	_, err := r.subject.Delete(ctx, []byte(r.o.Prefix), []byte(end))
 	return err
+}
+
+// Plan is what a verification of a subject would write, in bytes, and whether
+// it would compact.
+func Plan(f Facts, o Options) (bytes int64, compacts bool) {
+	for _, p := range slices.Concat(probes, besides) {
+		switch {
+		case p.wire && !f.Wire, p.inside && f.Wire:
+		case p.compacts && !f.Private && !o.Compaction:
+		default:
+			bytes += max(p.writes, 64<<10)
+			compacts = compacts || p.compacts
+		}
+	}
+	return bytes, compacts
 }

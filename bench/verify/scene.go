@@ -103,7 +103,7 @@ func (s *scene) brokeWatch(w *watched, b *watchtest.Broken) {
 		rule, detail = as, b.ID+": "+b.Detail
 	}
 	if !s.strangersCompacted(rule) {
-		s.tally.broke(rule, detail, shortest(w, b))
+		s.tally.broke(rule, strings.ReplaceAll(detail, s.prefix, ""), shortest(w, b))
 	}
 }
 
@@ -236,6 +236,9 @@ func (s *scene) compact(rev int64) {
 	s.mu.Lock()
 	s.floor = rev
 	s.mu.Unlock()
+	for _, l := range s.lanes {
+		l.note(everyID, Line{What: "compact", Text: fmt.Sprintf("at %d", rev)})
+	}
 	s.must("compact", s.subject.Compact(s.ctx, rev))
 }
 

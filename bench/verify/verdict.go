@@ -21,6 +21,7 @@ const (
 // Verdict is the outcome of one rule.
 type Verdict struct {
 	Rule    string          `json:"rule"`
+	Name    string          `json:"name"`
 	Text    string          `json:"text"`
 	Class   watchtest.Class `json:"class"`
 	Outcome Outcome         `json:"outcome"`
@@ -31,13 +32,22 @@ type Verdict struct {
 	Break   *Break `json:"break,omitempty"`
 }
 
+// Schema of a Report as JSON. Fields may be added to it; a change of meaning
+// raises the number.
+const Schema = "watchbench.verify/1"
+
 // Report is what came of a verification.
 type Report struct {
-	Facts    Facts
-	Prefix   string
-	Took     time.Duration
-	Verdicts []Verdict // every rule, in the order of docs/guarantees.md
-	CleanUp  error     // why what was written is still there
+	Schema   string        `json:"schema"`
+	Target   string        `json:"target"`
+	Prefix   string        `json:"prefix"`
+	Started  time.Time     `json:"started"`
+	Took     time.Duration `json:"took_ns"`
+	Verdicts []Verdict     `json:"verdicts"` // every rule, in the order of docs/guarantees.md
+	// Left says why what was written is still there; empty: it is not.
+	Left string `json:"left,omitempty"`
+	// Command is the command line, if there was one, without passwords.
+	Command []string `json:"command,omitempty"`
 }
 
 // Failed reports whether a rule is broken that was not allowed to be.
@@ -68,7 +78,7 @@ func (r *runner) report(began time.Time) *Report {
 			t.seen[v.ID] = v.Checked
 		}
 	}
-	out := &Report{Facts: r.facts, Prefix: r.o.Prefix, Took: time.Since(began)}
+	out := &Report{Schema: Schema, Target: r.facts.Name, Prefix: r.o.Prefix, Started: began.UTC().Truncate(time.Second), Took: time.Since(began)}
 	for _, rule := range Rules() {
 		out.Verdicts = append(out.Verdicts, r.verdictLocked(rule))
 	}
@@ -77,7 +87,7 @@ func (r *runner) report(began time.Time) *Report {
 
 func (r *runner) verdictLocked(rule Rule) Verdict {
 	t := r.tally
-	v := Verdict{Rule: rule.ID, Text: rule.Text, Class: rule.Class}
+	v := Verdict{Rule: rule.ID, Name: rule.Name, Text: rule.Text, Class: rule.Class}
 	switch b := t.breaks[rule.ID]; {
 	case b != nil && rule.Class == watchtest.Ours && r.facts.EtcdRules:
 		v.Outcome, v.Times, v.Break = OursBroken, b.Times, b

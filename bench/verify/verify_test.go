@@ -1,6 +1,7 @@
 package verify_test
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -18,9 +19,9 @@ func TestRun_EmbeddedKeepsEverything(t *testing.T) {
 		t.Run(driver.Name, func(t *testing.T) {
 			subject, err := verify.Embedded(driver, mvcc.Relaxed(10*time.Millisecond), t.TempDir())
 			require.NoError(t, err)
-			report, err := verify.Run(t.Context(), subject, verify.Options{Began: func(p string) { t.Log(time.Now().Format("05.000"), p) }})
+			report, err := verify.Run(t.Context(), subject, verify.Options{})
 			require.NoError(t, err)
-			require.NoError(t, report.CleanUp)
+			require.Empty(t, report.Left)
 			require.NoError(t, subject.Close())
 			show(t, report)
 			assert.Empty(t, report.Of(verify.Broken))
@@ -30,14 +31,7 @@ func TestRun_EmbeddedKeepsEverything(t *testing.T) {
 
 // show logs a report.
 func show(t *testing.T, report *verify.Report) {
-	for _, v := range report.Verdicts {
-		t.Logf("%-20s %-12s %6d %s", v.Rule, v.Outcome, v.Times, v.Reason)
-		if v.Break != nil {
-			t.Logf("  %s, %d times", v.Break.Detail, v.Break.Times)
-			for _, l := range v.Break.Record {
-				t.Logf("    %v %-9s %s   %s", l.Mark, l.What, l.Text, l.Note)
-			}
-		}
-	}
-	t.Log(report.Took)
+	var text strings.Builder
+	require.NoError(t, verify.Text(&text, report, verify.TextOptions{Allow: "--allow-broken"}))
+	t.Log("\n" + text.String())
 }

@@ -68,6 +68,11 @@ func setUnset(set *pflag.FlagSet, name, unset string) {
 // hide leaves a flag out of help, for a command that shares it and refuses it.
 func hide(set *pflag.FlagSet, name string) { set.Lookup(name).Hidden = true }
 
+// setMore says otherwise what only the reference page has room for.
+func setMore(set *pflag.FlagSet, name, more string) {
+	set.Lookup(name).Value.(*described).more = more
+}
+
 func (g options) describe(o option) {
 	g.set.SortFlags = false // help has them in the order in which they are defined
 	flag := g.set.Lookup(o.name)

@@ -25,6 +25,22 @@ var (
 )
 
 func (f *outputFlags) define(set *pflag.FlagSet) {
+	f.defineFiles(set)
+	where := options{set, groupWhere}
+	where.on(&f.noKeep, option{
+		name: "no-keep", text: "do not remember the result",
+		more: "The last ten are kept in the user's cache directory, for report.",
+	})
+	where.text(&f.color, colorOption)
+}
+
+// defineBrief is for a command whose results report does not show.
+func (f *outputFlags) defineBrief(set *pflag.FlagSet) {
+	f.defineFiles(set)
+	options{set, groupWhere}.text(&f.color, colorOption)
+}
+
+func (f *outputFlags) defineFiles(set *pflag.FlagSet) {
 	f.set = set
 	f.color = "auto"
 	where := options{set, groupWhere}
@@ -39,11 +55,6 @@ func (f *outputFlags) define(set *pflag.FlagSet) {
 	where.on(&f.quiet, option{name: "quiet", short: "q", text: "no progress"})
 	where.on(&f.verbose, verboseOption)
 	where.on(&f.planOnly, option{name: "plan", text: "only print what would be done"})
-	where.on(&f.noKeep, option{
-		name: "no-keep", text: "do not remember the result",
-		more: "The last ten are kept in the user's cache directory, for report.",
-	})
-	where.text(&f.color, colorOption)
 }
 
 // check refuses what could only fail after the measurement.

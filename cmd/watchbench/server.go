@@ -42,6 +42,14 @@ type serverFlags struct {
 var fromEtcdctl = []string{"cacert", "cert", "key", "user", "password", "insecure-skip-tls-verify", "dial-timeout", "command-timeout"}
 
 func (f *serverFlags) define(set *pflag.FlagSet) {
+	f.defineReach(set)
+	server := options{set, groupServer}
+	server.text(&f.pid, option{name: "server-pid", word: "PID", text: "its CPU and memory, on this machine"})
+	server.text(&f.metrics, option{name: "server-metrics", word: "URL", text: "the same from its Prometheus page", more: "Such as http://127.0.0.1:2379/metrics."})
+}
+
+// defineReach defines how the server is reached and what may be done to it.
+func (f *serverFlags) defineReach(set *pflag.FlagSet) {
 	f.set = set
 	f.prefix = etcd.DefaultPrefix
 	server := options{set, groupServer}
@@ -76,8 +84,6 @@ func (f *serverFlags) define(set *pflag.FlagSet) {
 		name: "allow-broken", word: "RULE[,RULE]", text: "promises that may break", list: true, values: ruleNames(),
 		more: "The break is named and the figures are shown all the same.",
 	})
-	server.text(&f.pid, option{name: "server-pid", word: "PID", text: "its CPU and memory, on this machine"})
-	server.text(&f.metrics, option{name: "server-metrics", word: "URL", text: "the same from its Prometheus page", more: "Such as http://127.0.0.1:2379/metrics."})
 }
 
 // defineTarget is for commands that name one store by flags.

@@ -48,10 +48,16 @@ func (s *serverSubject) limit() (bytes int64, known bool) {
 
 // check refuses a plan that would harm the server.
 func (s *serverSubject) check(plan bench.Plan) error {
+	need, _ := etcd.Estimate(plan, s.kind.Prefix())
+	return s.bears(need)
+}
+
+// bears refuses to write to a server that is not well, or more than it should
+// take.
+func (s *serverSubject) bears(need int64) error {
 	if why := etcd.Unfit(s.kind.Status()); why != "" {
 		return unmeasured("%s; nothing was written", why)
 	}
-	need, _ := etcd.Estimate(plan, s.kind.Prefix())
 	limit, known := s.limit()
 	ask := typed(need)
 	switch {

@@ -27,6 +27,12 @@ type storeFlags struct {
 }
 
 func (f *storeFlags) define(set *pflag.FlagSet) {
+	f.defineStore(set)
+	f.server.define(set)
+}
+
+// defineStore leaves out what is about a server's own matters.
+func (f *storeFlags) defineStore(set *pflag.FlagSet) {
 	f.set = set
 	f.backend, f.durability = defaultBackend, "sync"
 	what := options{set, groupWhat}
@@ -40,7 +46,6 @@ func (f *storeFlags) define(set *pflag.FlagSet) {
 		more:   "relaxed answers at once and flushes within the interval, from 1ms to 1m; a crash loses at most that.",
 	})
 	f.server.defineTarget(set)
-	f.server.define(set)
 }
 
 // subject is the store that the flags choose. A server is connected to, and

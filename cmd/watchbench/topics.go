@@ -78,6 +78,18 @@ Exit: 0 all gates hold · 1 a gate or a promise is broken · 2 wrong use, or fil
 ` + exitCodes,
 	},
 	{
+		name: "verify", brief: "the promises alone",
+		about: "Provoke every promise that can be seen from outside, and say of each: kept, broken, or not checked and why. No load, no figures; less than a minute.",
+		examples: []example{
+			{"watchbench verify", ""},
+			{"watchbench verify -b bolt -v", "every rule on a line of its own"},
+			{"watchbench verify --target etcd://127.0.0.1:2379 --plan", "what would be written"},
+			{"watchbench verify --target etcd://127.0.0.1:2379 --allow-broken X5", ""},
+		},
+		notes: `A broken promise is shown with the shortest record that shows it. Ours are promises of watchkv alone: on a server they are shown and never count as broken. Rules by number: docs/guarantees.md.
+Exit: 0 nothing broken, or only what is allowed · 1 broken · 2 wrong use · 3 could not be looked at · 130 Ctrl-C`,
+	},
+	{
 		name: "report", use: "[FILE...]", brief: "results shown again", files: true,
 		about: "Show results again. Without a file: the newest of the last ten that run kept.",
 		examples: []example{

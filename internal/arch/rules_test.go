@@ -53,7 +53,7 @@ var rules = []rule{
 		ours: []string{"bench", "bench/compare", "bench/figure", "bench/stat", "watch/watchtest"},
 		libs: []string{"github.com/HdrHistogram/hdrhistogram-go", "golang.org/x/net/html"},
 	},
-	{pkg: "bench/verify", ours: []string{"backend", "mvcc", "watch", "watch/watchtest", "bench", "bench/figure"}},
+	{pkg: "bench/verify", ours: []string{"backend", "mvcc", "watch", "watch/watchtest", "bench/figure", "bench/layout"}},
 	// Raw streams of etcd's protocol: what no client library would send.
 	{
 		pkg:  "bench/verify/wire",
@@ -78,7 +78,7 @@ var rules = []rule{
 		pkg: "cmd/watchbench",
 		ours: []string{
 			"backend", "backend/engines", "backend/bolt", "mvcc", "watch", "watch/watchtest",
-			"bench", "bench/*", "cmd/watchbench/*",
+			"bench", "bench/*", "bench/verify/wire", "cmd/watchbench/*",
 		},
 		libs: []string{
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/agext/levenshtein",

@@ -105,5 +105,8 @@ var rules = []Rule{
 	{Match: `^watchbench max `, Append: "-b mem -w 20 --streams 2 -d 200ms --warmup 0s --steps 3"},
 	{Match: `^watchbench compare .*-s notify`, Append: "-w 20 --streams 2 -d 200ms --warmup 0s --count 1"},
 	{Match: `^watchbench compare [a-z ]+$`, Append: "--shape one-key -w 20 --streams 2 -d 200ms --warmup 0s --history 100 --count 1"},
+	{Match: `^watchbench verify .*--allow-broken X5$`, Says: "nothing broken but X5, which is allowed", Whole: true},
+	{Match: `^watchbench verify .*--plan$`, Says: "nothing was written: --plan", Whole: true},
+	{Match: `^watchbench verify`, Whole: true},
 	{Match: `watchbench run$`, Append: smallAll, Whole: true},
 }

@@ -2,8 +2,8 @@
 package verify_test
 
 import (
+	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -23,9 +23,9 @@ func TestRun_OnEtcd(t *testing.T) {
 	conn, err := grpc.NewClient(server.Client.Endpoints()[0][len("http://"):], append(wire.DialOptions(), grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	require.NoError(t, err)
 	defer conn.Close()
-	report, err := verify.Run(t.Context(), wire.New(conn, "etcd "+etcd.Version()), verify.Options{Compaction: true, Began: func(p string) { t.Log(time.Now().Format("05.000"), p) }})
+	report, err := verify.Run(t.Context(), wire.New(conn, "etcd "+etcd.Version()), verify.Options{Compaction: true})
 	require.NoError(t, err)
-	require.NoError(t, report.CleanUp)
+	require.Empty(t, report.Left)
 	show(t, report)
 	assert.Equal(t, []string{"C12", "X5"}, names(report.Of(verify.Broken)), "%+v", report.Of(verify.Broken))
 	assert.Equal(t, []string{"C11 header revision", "C14", "S5", "N3 owed answer", "N7"}, names(report.Of(verify.OursBroken)))
@@ -40,14 +40,7 @@ func names(verdicts []verify.Verdict) (out []string) {
 
 // show logs a report.
 func show(t *testing.T, report *verify.Report) {
-	for _, v := range report.Verdicts {
-		t.Logf("%-20s %-12s %6d %s", v.Rule, v.Outcome, v.Times, v.Reason)
-		if v.Break != nil {
-			t.Logf("  %s, %d times", v.Break.Detail, v.Break.Times)
-			for _, l := range v.Break.Record {
-				t.Logf("    %v %-9s %s   %s", l.Mark, l.What, l.Text, l.Note)
-			}
-		}
-	}
-	t.Log(report.Took)
+	var text strings.Builder
+	require.NoError(t, verify.Text(&text, report, verify.TextOptions{Allow: "--allow-broken"}))
+	t.Log("\n" + text.String())
 }
