@@ -60,6 +60,8 @@ func newCompare(t *terminal, args []string) *cobra.Command {
 	setUnset(set, "scenario", strings.Join(comparedByDefault, ","))
 	setUnset(set, "count", strconv.Itoa(stat.MinRuns))
 	setUnset(set, "duration", "4s (3)")
+	setUnset(set, "warmup", "1s")
+	setUnset(set, "history", "15000 revisions")
 	cmd.RunE = func(_ *cobra.Command, targets []string) error { return c.run(targets) }
 	return cmd
 }
@@ -102,6 +104,14 @@ func (c *compareCommand) run(targets []string) (err error) {
 	return c.conclude(all, err)
 }
 
+// comparedHistory is a little less than that of the short form: with it six
+// repetitions on an etcd server stay below a tenth of its default quota.
+const comparedHistory = 15_000
+
+func readsShortHistory(scenario string) bool {
+	return scenario == bench.CatchUp || scenario == bench.Interference
+}
+
 // compared fills in the defaults of a comparison: repetitions enough to tell a
 // difference, in the short form's time.
 func compared(s bench.Settings) (bench.Plan, error) {
@@ -112,6 +122,9 @@ func compared(s bench.Settings) (bench.Plan, error) {
 		s.Scenarios = comparedByDefault
 	}
 	s.Short = true
+	if s.History == 0 && s.Duration == 0 && slices.ContainsFunc(s.Scenarios, readsShortHistory) {
+		s.History = comparedHistory
+	}
 	return s.Plan()
 }
 

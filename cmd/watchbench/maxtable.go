@@ -19,6 +19,7 @@ type stepTable struct {
 	widths     []int // of the figures' columns
 	load       string
 	headed     bool
+	last       search.Outcome
 }
 
 func newStepTable(to io.Writer, objectives []gate.Gate, vary string) *stepTable {
@@ -61,6 +62,10 @@ func (t *stepTable) add(number int, load int64, again bool, v search.Verdict) er
 		line += strings.Repeat(" ", max(1, t.widths[i]+1-layout.Columns(text))) + text
 	}
 	held, reason := "no ", v.Reason
+	if v.Outcome == search.Refused && t.last == search.Refused {
+		reason = "not allowed either"
+	}
+	t.last = v.Outcome
 	if v.Outcome == search.Held {
 		held = "yes"
 		if again {

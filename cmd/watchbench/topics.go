@@ -48,9 +48,10 @@ Short form (no -s, no -d): notify in three shapes, 4 s each after 1 s warm-up, c
 		about: "Measure several targets in turn, under the same plan and seed, and say what differs.",
 		examples: []example{
 			{"watchbench compare pebble bolt badger", ""},
+			{"watchbench compare pebble bolt badger etcd://127.0.0.1:2379 -s notify,catchup --count 6", ""},
 			{"watchbench compare pebble pebble/relaxed:50ms mem -s notify --shape one-key --json three.json", ""},
 		},
-		notes: `TARGET is an engine (mem, bolt, pebble, badger), with /relaxed or /relaxed:50ms behind it if not sync.
+		notes: `TARGET is an engine (mem, bolt, pebble, badger), with /relaxed or /relaxed:50ms behind it if not sync, or a server, etcd://HOST:PORT. A server is reached over gRPC, engines in this process: the table says so.
 A repetition of every target comes before the next; who begins changes, by the seed. Changes are against the first target, and shown when chance does not explain them (Mann-Whitney, p<0.05). Medians have 95% intervals from six repetitions on; fewer tell large differences only.
 (1) 1000 in catchup and interference   (2) on a shared prefix no more than gives 1M events/s
 (3) 12s for slow and interference; catchup takes until all are synced, or --longest
@@ -72,6 +73,7 @@ Exit: 0 all gates hold · 1 a gate or a promise is broken · 2 wrong use, or fil
 		about: "Find the largest put rate, or number of watchers, that holds an objective, and print the search.",
 		examples: []example{
 			{"watchbench max --slo 'notify.p99<20ms'", ""},
+			{"watchbench max --slo 'notify.p99<20ms' --target etcd://127.0.0.1:2379", ""},
 			{"watchbench max --slo 'notify.p99<20ms' --slo 'put.p99<50ms' --vary watchers -r 500", ""},
 		},
 		notes: `A load is held when all objectives are, the intended rate was reached within 1% and no backlog grew. The search climbs by 4, halves the gap to 5% and repeats the answer twice. Where the generator gives out first it says so: "at least 60,000: the client is the limit".
