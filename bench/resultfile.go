@@ -278,6 +278,22 @@ func (e *DiskFull) Error() string { return "disk full after " + figure.Bytes(e.W
 // WriteWhole writes any file as Result.WriteFile does: whole or not at all.
 func WriteWhole(path string, write func(io.Writer) error) error { return writeFile(path, write) }
 
+// CanWrite reports early whether WriteFile will find a directory that can be
+// written to. It leaves nothing behind.
+func CanWrite(path string) error {
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return nil // a pipe may have no reader yet
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return withoutPath(err, 0)
+	}
+	return withoutPath(errors.Join(f.Close(), os.Remove(f.Name())), 0)
+}
+
 // writeFile writes a document as WriteFile does.
 func writeFile(path string, write func(io.Writer) error) (err error) {
 	if real, linkErr := filepath.EvalSymlinks(path); linkErr == nil {
@@ -317,7 +333,7 @@ func withoutPath(err error, written int64) error {
 	var at *fs.PathError
 	var link *os.LinkError
 	switch {
-	case errors.Is(err, syscall.ENOSPC):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
 		return &DiskFull{written}
 	case errors.As(err, &at):
 		return at.Err

@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/pflag"
+
+	"github.com/watchkv/watchkv/bench"
 )
 
 // outputFlags say where results go and what is told meanwhile. Every command
@@ -74,6 +76,9 @@ func (f *outputFlags) check() error {
 		}
 		if fileKind(f.json) == "directory" {
 			return misused("--json %q: is a directory; name a file in it", f.json)
+		}
+		if err := bench.CanWrite(f.json); err != nil {
+			return unmeasured("--json %q: cannot be written: %v", f.json, err)
 		}
 	}
 	return nil
