@@ -68,7 +68,8 @@ func (b *builder) asked() (facts []fact, commands []string) {
 		return stalls(sc, "stops", "stop") + " reading for " + figure.Short(roundTime(sc.Stall))
 	})
 	facts = append(facts, b.scenarioFact())
-	facts = append(facts, b.bySubject("Durability", durabilityWords), b.bySubject("Buffers", func(s *subject) string { return strings.ReplaceAll(s.facts().Buffers(), "   ", "; ") }))
+	facts = append(facts, b.bySubject("Durability", durabilityWords), b.bySubject("Buffers", bufferWords), b.bySubject("Server", serverWords))
+	facts = slices.DeleteFunc(facts, func(f fact) bool { return len(f.Lines) == 0 })
 	for _, s := range b.subjects {
 		for _, res := range s.results {
 			if line := commandLine(res.Command); line != "" && !slices.Contains(commands, line) {
@@ -114,6 +115,30 @@ func grouped(n int, said func(i int) (text, of string)) []factLine {
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// bufferWords say what an engine may keep in memory on purpose.
+func bufferWords(s *subject) string {
+	if s.served() {
+		return ""
+	}
+	return strings.ReplaceAll(s.facts().Buffers(), "   ", "; ")
+}
+
+// serverWords say how a server was reached.
+func serverWords(s *subject) string {
+	f := s.facts()
+	if !f.Server() {
+		return ""
+	}
+	text := fmt.Sprintf("%s; a connection a stream, at most %d; keys under %s", strings.Join(f.Endpoints, " "), f.Connections, f.Prefix)
+	if f.Shared {
+		text += "; others may use it too"
+	}
+	if f.DBBytes > 0 {
+		text += "; its file had " + figure.Bytes(f.DBBytes) + " before"
+	}
+	return text
 }
 
 func durabilityWords(s *subject) string {

@@ -17,6 +17,7 @@ var shownMetrics = []string{
 	"catchup.synced_ns", "catchup.events_per_s", "catchup.bytes_per_s", "replay.events_per_s",
 	"returned.notify.p99_ns", "storm.synced_ns", "storm.half_synced_ns", "storm.streams_per_s", "storm.events_per_s", "storm.bytes_per_s",
 	"victims", "victims_per_s", "victims_ratio", "slow.recovery_ns", "pinned_bytes",
+	"server.cpu_cores", "server.memory_max_bytes", "server.slow_watchers_max", "server.fsyncs_per_s", "server.fsync_mean_ns", "server.db_grown_bytes",
 	"generator.late_p99_ns", "cpu.cores", "memory.rss_max_bytes", "memory.heap_max_bytes", "disk.data_bytes",
 }
 

@@ -28,10 +28,10 @@ var verbs = map[family][2]string{
 	notifyFamily:  {"has the lowest notify latency", "notify latency"},
 }
 
+// comparison names the best where the runs tell, with all that it is best in.
 func (b *builder) comparison() string {
-	var won, tied, open []string
-	var alone []string // winners, in the order of what they won
-	does := map[string][]string{}
+	var tied, open, order []string
+	does, equals := map[string][]string{}, map[string][]string{}
 	for _, f := range []family{catchUpFamily, putsFamily, notifyFamily} {
 		m, ok := first(b.measures, f)
 		if !ok {
@@ -45,36 +45,35 @@ func (b *builder) comparison() string {
 		for _, i := range r.best {
 			best = append(best, b.subjects[i].short)
 		}
-		switch {
+		switch who := strings.Join(best, "\x00"); {
 		case !r.told:
 			open = append(open, verbs[f][1])
 		case len(best) == len(r.all):
 			tied = append(tied, verbs[f][1])
-		case len(best) == 1:
-			if does[best[0]] == nil {
-				alone = append(alone, best[0])
-			}
-			does[best[0]] = append(does[best[0]], verbs[f][0])
 		default:
-			won = append(won, fmt.Sprintf("%s %s, with no difference to %s", best[0], verbs[f][0], listed(best[1:])))
+			if does[who] == nil {
+				order = append(order, who)
+			}
+			does[who], equals[who] = append(does[who], verbs[f][0]), best
 		}
 	}
 	between := ", "
-	for i, name := range alone {
-		if len(does[name]) > 2 {
+	for i, who := range order {
+		best := equals[who]
+		order[i] = best[0] + " " + listed(does[who])
+		if len(best) > 1 {
+			order[i] += ", with no difference to " + listed(best[1:])
+		}
+		if len(best) > 1 || len(does[who]) > 2 {
 			between = "; "
 		}
-		alone[i] = name + " " + listed(does[name])
-	}
-	if len(alone) > 0 {
-		won = append([]string{strings.Join(alone, between)}, won...)
 	}
 	// No line may end within the word.
-	return strings.ReplaceAll(b.sentence(won, tied, open), "catch-up", "catch\u2011up")
+	return strings.ReplaceAll(b.sentence(strings.Join(order, between), tied, open), "catch-up", "catch\u2011up")
 }
 
-func (b *builder) sentence(won, tied, open []string) string {
-	text := upper(strings.Join(won, "; "))
+func (b *builder) sentence(won string, tied, open []string) string {
+	text := upper(won)
 	switch {
 	case text == "" && len(tied) == 0 && len(open) == 0:
 		return fmt.Sprintf("%d targets, and no figure that two of them share.", len(b.subjects))
@@ -221,7 +220,7 @@ func (b *builder) promiseCard() card {
 	}
 	c.Small = []string{figure.Count(b.checked) + " events checked"}
 	if until {
-		c.Value = "✓ kept until cut"
+		c.Value = "✓ kept until then"
 	}
 	return c
 }

@@ -127,26 +127,25 @@ func (b *builder) hurtWords(s *scene) string {
 	if quiet == "" {
 		return ""
 	}
-	var parts []string
+	var parts, same []string
 	for i, subject := range b.subjects {
 		before, during := s.values(i, quiet+"notify.p99_ns"), s.values(i, "notify.p99_ns")
 		if len(before) == 0 || len(during) == 0 {
 			continue
 		}
-		was, is := stat.Summarize(before), stat.Summarize(during)
 		c := stat.Compare(before, during)
 		switch {
-		case c.Verdict == stat.NoDifference || c.Verdict == stat.Equal:
-			parts = append(parts, fmt.Sprintf("%s on %s, no difference to before", duration(is.Median), subject.name))
+		case c.Verdict == stat.NoDifference, c.Verdict == stat.Equal:
+			same = append(same, fmt.Sprintf("%s (%s)", subject.name, duration(c.New.Median)))
 		default:
-			parts = append(parts, fmt.Sprintf("%s on %s, %s before", duration(is.Median), subject.name, duration(was.Median)))
+			parts = append(parts, fmt.Sprintf("%s on %s, %s before", duration(c.New.Median), subject.name, duration(c.Old.Median)))
 		}
+	}
+	if len(same) > 0 {
+		parts = append(parts, "no difference to before on "+listed(same))
 	}
 	if len(parts) == 0 {
 		return ""
-	}
-	if len(parts) > 4 {
-		parts = append(parts[:4], "the others are in the table")
 	}
 	return hurtBegin(s.sc) + ": " + strings.Join(parts, "; ") + "."
 }

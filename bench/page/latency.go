@@ -121,7 +121,7 @@ func (b *builder) byPercentile() *chart {
 		row.Cells = append(row.Cells, figure.Count(all[i].total))
 		c.Table.Rows = append(c.Table.Rows, row)
 	}
-	c.About = "A put that had to wait is counted from when it was due. Both axes logarithmic; " + b.ofScene(lines) + figure.Count(samples) + " events" + b.atMost(lines) + "."
+	c.About = "A put that had to wait is counted from when it was due. Both axes logarithmic; " + b.ofScene(lines) + b.eventWords(len(lines), samples) + "."
 	p.Name = "Notify latency by percentile, logarithmic on both axes. At p99: " + strings.Join(words, ", ") + ". Figures in the table below."
 	c.Plots = []plot{p}
 	return &c
@@ -135,11 +135,11 @@ func (b *builder) ofScene(lines []drawn) string {
 	return lines[0].scene.name + ", "
 }
 
-func (b *builder) atMost(lines []drawn) string {
-	if len(lines) > 1 {
-		return " at most of a line"
+func (b *builder) eventWords(lines int, most int64) string {
+	if lines > 1 {
+		return "at most " + counted(most, "event") + " a line"
 	}
-	return ""
+	return counted(most, "event")
 }
 
 // curve is a distribution by percentile, up to the last event that it has.

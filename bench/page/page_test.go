@@ -181,7 +181,7 @@ func TestIncomplete(t *testing.T) {
 	text := written(t, res)
 	says(t, text, "pebble/sync ended before its time.")
 	says(t, text, "Target died 21 s into slow: EOF")
-	says(t, text, "kept until cut")
+	says(t, text, "kept until then")
 
 	res = sampled(t, "pebble", 1, 1)
 	res.Complete, res.Runs = false, nil

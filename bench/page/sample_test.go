@@ -178,7 +178,7 @@ func (s *sample) catchUp(run *bench.Run) {
 func served(t *testing.T, count int) *bench.Result {
 	t.Helper()
 	res := sampled(t, "etcd", count, 3.3)
-	res.Target = bench.TargetFacts{Kind: "etcd", Version: "3.7.3", EtcdRules: true}
+	res.Target = bench.TargetFacts{Kind: "etcd", Version: "3.7.3", EtcdRules: true, Shared: true, Endpoints: []string{"etcd://10.0.0.4:2379"}, Connections: 20, Prefix: "watchbench/7f3a/"}
 	res.Machine.Fsync = nil
 	for i := range res.Runs {
 		run := &res.Runs[i]

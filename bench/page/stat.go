@@ -3,7 +3,6 @@ package page
 import (
 	"fmt"
 
-	"github.com/watchkv/watchkv/bench/figure"
 	"github.com/watchkv/watchkv/bench/stat"
 )
 
@@ -17,7 +16,7 @@ func spread(s stat.Summary) string {
 	case ratio > 1:
 		return "±>100%"
 	}
-	return "±" + figure.Percent(ratio)
+	return fmt.Sprintf("±%.0f%%", 100*ratio)
 }
 
 // pText is the p of a change; empty with too few runs for one.

@@ -19,6 +19,9 @@ type subject struct {
 // facts of the target, the same in all of its results.
 func (s *subject) facts() bench.TargetFacts { return s.results[0].Target }
 
+// served says that the target is a server, not a store of this process.
+func (s *subject) served() bool { return s.facts().Kind != "embedded" || s.facts().Server() }
+
 func (s *subject) broken() *bench.Broken {
 	for _, res := range s.results {
 		if res.Broken != nil {
@@ -97,9 +100,12 @@ type identity struct {
 }
 
 func identityOf(res *bench.Result) identity {
-	m := res.Machine
+	m, buffers := res.Machine, res.Target.Buffers()
+	if res.Target.Server() { // its prefix may differ from run to run
+		buffers = strings.Join(res.Target.Endpoints, " ")
+	}
 	return identity{
-		name: res.Target.Name(), version: res.Target.Version, buffers: res.Target.Buffers(),
+		name: res.Target.Name(), version: res.Target.Version, buffers: buffers,
 		program: programOf(res.MadeBy), machine: fmt.Sprintf("%s, %d cores, %s", m.CPU, m.Cores, m.OS),
 	}
 }

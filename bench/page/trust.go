@@ -27,10 +27,12 @@ type trust struct {
 
 func (b *builder) trust() trust {
 	t := trust{Notes: b.reservations(), Table: b.promises()}
-	switch n := len(t.Notes); n {
-	case 0:
+	switch n := len(t.Notes); {
+	case b.runs == 0:
+		t.Lead = "There are no figures to trust."
+	case n == 0:
 		t.Lead = "Yes: the figures were looked over for what usually spoils them, and nothing was found."
-	case 1:
+	case n == 1:
 		t.Lead = "With one reservation."
 	default:
 		t.Lead = fmt.Sprintf("With %d reservations.", n)
@@ -38,6 +40,10 @@ func (b *builder) trust() trust {
 	t.Checked = fmt.Sprintf("Every event of every watcher was checked while it was measured: %s events.", figure.Count(b.checked))
 	if b.checked == 0 {
 		t.Checked = "No event was checked."
+	}
+	if b.runs == 0 {
+		t.Facts = []fact{b.disk()}
+		return t
 	}
 	t.Facts = []fact{b.generator(), b.steady(), b.disk(), factOf("Clock", "one clock, of one process, times the put and its event: no offset between machines"), b.leftOut()}
 	return t
@@ -108,14 +114,16 @@ func (b *builder) unlike() (notes []note) {
 	machines, machineNames := map[string]bool{}, []string{}
 	durabilities := map[string]bool{}
 	for _, s := range b.subjects {
-		inside := s.facts().Kind == "embedded"
+		inside := !s.served()
 		paths[inside] = append(paths[inside], s.short)
 		id := identityOf(s.results[0])
 		if !machines[id.machine] {
 			machineNames = append(machineNames, id.machine)
 		}
 		machines[id.machine] = true
-		durabilities[durabilityWords(s)] = true
+		if inside { // what a server does is its own affair, and said above
+			durabilities[durabilityWords(s)] = true
+		}
 	}
 	if len(paths[true]) > 0 && len(paths[false]) > 0 {
 		is, are := "is", "are"
@@ -304,7 +312,7 @@ func (b *builder) disk() fact {
 			return fmt.Sprintf("fsync p50 %s, p99 %s, measured before the load%s", span(p50), span(p99), on)
 		case s.facts().Volatile:
 			return "fsync n/a: nothing is written to disk"
-		case s.facts().Kind != "embedded":
+		case s.served():
 			return "fsync n/a: the disk of a server is not seen from here"
 		}
 		return "fsync n/a: not measured"
