@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"net"
 	"time"
@@ -98,7 +99,8 @@ func tryOnce(ctx context.Context, c *Config, endpoint string) error {
 		if err != nil {
 			return err
 		}
-		return conn.Close()
+		defer conn.Close()
+		return greet(conn)
 	}
 	config := c.TLS.Clone()
 	config.NextProtos = []string{"h2"}
@@ -106,5 +108,41 @@ func tryOnce(ctx context.Context, c *Config, endpoint string) error {
 	if err != nil {
 		return fmt.Errorf("tls: %w", err)
 	}
-	return conn.Close()
+	defer conn.Close()
+	return greet(conn)
 }
+
+// greet begins HTTP/2 and looks at the first byte of the answer: only then a
+// server says that it wants a client certificate, or speaks TLS. No answer in
+// time says nothing.
+func greet(conn net.Conn) error {
+	if err := conn.SetDeadline(time.Now().Add(greetTimeout)); err != nil {
+		return err
+	}
+	if _, err := io.WriteString(conn, http2Preface+emptySettings); err != nil {
+		return &greetError{err}
+	}
+	var first [1]byte
+	_, err := conn.Read(first[:])
+	var timeout net.Error
+	switch {
+	case err == nil && first[0] == tlsAlert:
+		return &greetError{errors.New("a TLS alert")}
+	case err == nil, errors.As(err, &timeout) && timeout.Timeout():
+		return nil
+	}
+	return &greetError{err}
+}
+
+const (
+	greetTimeout  = time.Second
+	http2Preface  = "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+	emptySettings = "\x00\x00\x00\x04\x00\x00\x00\x00\x00"
+	tlsAlert      = 0x15 // first byte of a record of TLS
+)
+
+// greetError: the server took the connection and then did not speak HTTP/2.
+type greetError struct{ err error }
+
+func (e *greetError) Error() string { return "it ends the connection: " + e.err.Error() }
+func (e *greetError) Unwrap() error { return e.err }

@@ -38,6 +38,10 @@ const grpcCanceled = codes.Canceled
 
 func status(err error) codes.Code { return grpcstatus.Code(err) }
 
+// remoteAlert is how package tls begins what the other side says; its type is
+// not exported.
+const remoteAlert = "remote error: tls: "
+
 // permanent reports a failure that trying again cannot mend.
 func permanent(err error) bool {
 	var authority x509.UnknownAuthorityError
@@ -45,9 +49,9 @@ func permanent(err error) bool {
 	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
 	var dns *net.DNSError
-	var alert tls.AlertError
+	var greet *greetError
 	return errors.As(err, &authority) || errors.As(err, &host) || errors.As(err, &invalid) || errors.As(err, &record) ||
-		errors.As(err, &alert) || errors.As(err, &dns) && dns.IsNotFound
+		strings.Contains(err.Error(), remoteAlert) || errors.As(err, &greet) || errors.As(err, &dns) && dns.IsNotFound
 }
 
 // explain says why a server cannot be used. What is not known here is said in
@@ -57,9 +61,9 @@ func explain(c *Config, err error) string {
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
 	var record tls.RecordHeaderError
-	var alert tls.AlertError
 	var dns *net.DNSError
 	var timeout net.Error
+	var greet *greetError
 	after := figure.Short(c.DialTimeout)
 	switch {
 	case errors.As(err, &authority):
@@ -70,8 +74,9 @@ func explain(c *Config, err error) string {
 		return "its certificate is not valid: " + one(invalid)
 	case errors.As(err, &record):
 		return "it does not speak TLS; write " + plainScheme + strings.Join(c.Endpoints, ",")
-	case errors.As(err, &alert):
-		return "it refuses the TLS connection (" + one(alert) + "); a client certificate is given by --cert and --key"
+	case strings.Contains(err.Error(), remoteAlert):
+		_, alert, _ := strings.Cut(err.Error(), remoteAlert)
+		return "it refuses the TLS connection (" + alert + "); a client certificate is given by --cert and --key"
 	case errors.As(err, &dns) && dns.IsNotFound:
 		return "no host of the name " + dns.Name
 	case errors.Is(err, syscall.ECONNREFUSED):
@@ -80,7 +85,9 @@ func explain(c *Config, err error) string {
 		return fmt.Sprintf("user %q is not known there, or the password is wrong", c.User)
 	case errors.Is(err, rpctypes.ErrUserEmpty), errors.Is(err, rpctypes.ErrAuthOldRevision):
 		return "it asks for a user; give --user, and the password by ETCDCTL_PASSWORD"
-	case c.TLS == nil && speaksTLS(err):
+	case c.TLS != nil && errors.Is(err, io.EOF):
+		return "it ends TLS connections at once; if it speaks none, write " + plainScheme + strings.Join(c.Endpoints, ",")
+	case c.TLS == nil && (errors.As(err, &greet) || speaksTLS(err)):
 		return "it closes plain connections; if it speaks TLS, write " + tlsScheme + strings.Join(c.Endpoints, ",")
 	case errors.Is(err, context.DeadlineExceeded), status(err) == codes.DeadlineExceeded, errors.As(err, &timeout) && timeout.Timeout():
 		return "no answer within " + after + "; is etcd running there?"

@@ -186,6 +186,15 @@ func (k *Kind) Close() error {
 	return k.closing
 }
 
+// Left says, for people, which keys stay if Close is never called; empty if
+// nothing was written.
+func (k *Kind) Left() string {
+	if !k.wrote.Load() {
+		return ""
+	}
+	return fmt.Sprintf("keys stay under %s; remove them: etcdctl del --prefix %s", k.prefix, k.prefix)
+}
+
 // LeftError says that keys could not be deleted.
 type LeftError struct {
 	Prefix string

@@ -28,8 +28,9 @@ type stream struct {
 
 	mu       sync.Mutex // guards what is below
 	nextID   int64
-	begun    map[int64]int // by id: watches that are not known to have ended
-	owed     int64         // revision at or above which progress was asked for; 0: none
+	begun    map[int64]int    // by id: watches that are not known to have ended
+	dead     map[int64]corpse // by id: watches that compaction ended; see bury
+	owed     int64            // revision at or above which progress was asked for; 0: none
 	isClosed bool
 
 	// Of the receiving goroutine alone.
@@ -49,7 +50,7 @@ func (t *target) newStream(name string, client pb.WatchClient) (*stream, error) 
 		cancel()
 		return nil, fmt.Errorf("etcd: %w", t.kind.gone(err))
 	}
-	return &stream{target: t, name: name, rpc: rpc, cancel: cancel, ended: ctx.Done(), begun: map[int64]int{}}, nil
+	return &stream{target: t, name: name, rpc: rpc, cancel: cancel, ended: ctx.Done(), begun: map[int64]int{}, dead: map[int64]corpse{}}, nil
 }
 
 // Watch implements bench.Stream. It does not wait for the server: Created
@@ -81,6 +82,7 @@ func (s *stream) begin(id int64) int64 {
 	}
 	s.nextID = max(s.nextID, id)
 	s.begun[id]++
+	delete(s.dead, id)
 	return id
 }
 
@@ -132,18 +134,26 @@ func (s *stream) Recv(ctx context.Context) ([]watch.Response, error) {
 		if r.Fragment {
 			return nil, errors.New("etcd: the server sent a fragment, which nobody asked for")
 		}
-		if r.Canceled || r.WatchId == watch.NoWatch {
-			s.note(r)
+		if (r.Canceled || r.WatchId == watch.NoWatch) && !s.note(r) {
+			continue
 		}
 		return s.buffers.convert(r), nil
 	}
 }
 
 // note takes down what a response changes: a watch that is gone, progress
-// that is no longer owed.
-func (s *stream) note(r *pb.WatchResponse) {
+// that is no longer owed. It reports whether the response is for the receiver:
+// the answer to bury is not.
+func (s *stream) note(r *pb.WatchResponse) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	if r.Canceled && s.dead[r.WatchId] == buried && r.CompactRevision == 0 && r.CancelReason == "" {
+		delete(s.dead, r.WatchId)
+		return false
+	}
+	if r.Canceled && r.CompactRevision != 0 && s.dead[r.WatchId] == 0 {
+		s.dead[r.WatchId] = unburied
+	}
 	switch {
 	case r.Canceled:
 		if s.begun[r.WatchId]--; s.begun[r.WatchId] <= 0 {
@@ -152,6 +162,36 @@ func (s *stream) note(r *pb.WatchResponse) {
 	case s.owed != 0 && r.Header.GetRevision() >= s.owed:
 		s.owed = 0
 	}
+	return true
+}
+
+// corpse is what became of a watch that compaction ended.
+type corpse int
+
+const (
+	unburied corpse = 1 + iota
+	buried          // its cancel was sent, the answer is to come
+)
+
+// bury cancels watches that compaction ended: etcd keeps them on the stream,
+// never synced, and so never answers a request for progress there. Only who
+// asks for progress has it done, since others need not.
+func (s *stream) bury() error {
+	s.mu.Lock()
+	var ids []int64
+	for id, state := range s.dead {
+		if state == unburied {
+			s.dead[id] = buried
+			ids = append(ids, id)
+		}
+	}
+	s.mu.Unlock()
+	for _, id := range ids {
+		if err := s.send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_CancelRequest{CancelRequest: &pb.WatchCancelRequest{WatchId: id}}}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // How often progress is asked for until it is answered: etcd answers only
@@ -192,7 +232,7 @@ func (s *stream) ask() {
 		if !owed {
 			return
 		}
-		if s.send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_ProgressRequest{ProgressRequest: &pb.WatchProgressRequest{}}}) != nil {
+		if s.bury() != nil || s.send(&pb.WatchRequest{RequestUnion: &pb.WatchRequest_ProgressRequest{ProgressRequest: &pb.WatchProgressRequest{}}}) != nil {
 			return // Recv says why
 		}
 		timer.Reset(wait)

@@ -3,9 +3,11 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/signal"
 	"strings"
+	"sync"
 	"syscall"
 
 	"github.com/watchkv/watchkv/backend"
@@ -23,6 +25,30 @@ type measuring struct {
 	// measurement of several.
 	progress *live.Progress
 	title    string
+	opened   opened
+}
+
+// opened are the subjects that were opened, for one who ends the program at
+// once.
+type opened struct {
+	mu  sync.Mutex
+	all []subject
+}
+
+// leaver is a subject of which something stays when the program ends at once.
+type leaver interface{ left() string }
+
+// sayLeft says what stays where.
+func (m *measuring) sayLeft() {
+	m.opened.mu.Lock()
+	defer m.opened.mu.Unlock()
+	for _, s := range m.opened.all {
+		if l, ok := s.(leaver); ok {
+			if text := l.left(); text != "" {
+				fmt.Fprintf(m.term.err, "watchbench: %s\n", text)
+			}
+		}
+	}
 }
 
 // bed is a subject that is ready to be measured.
@@ -36,6 +62,9 @@ type bed struct {
 // subject must be released, also after an error.
 func (m *measuring) open(s subject) (b bed, err error) {
 	b.subject = s
+	m.opened.mu.Lock()
+	m.opened.all = append(m.opened.all, s)
+	m.opened.mu.Unlock()
 	if b.kind, err = s.prepare(m.place.dir); err != nil {
 		return b, err
 	}
@@ -69,11 +98,13 @@ func (m *measuring) stoppable() (context.Context, func()) {
 		Style:     live.Style{Color: m.term.colors(m.output.color, m.term.errTTY), ASCII: m.term.plain},
 		Interrupt: func() { asIfSignalled(signals) },
 	})
-	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP, syscall.SIGPIPE)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	signal.Ignore(syscall.SIGPIPE) // a write says so
 	over := make(chan struct{})
 	go func() {
 		select {
 		case <-signals:
+		case <-m.term.unread.ch:
 		case <-over:
 			return
 		}
@@ -84,6 +115,7 @@ func (m *measuring) stoppable() (context.Context, func()) {
 			m.progress.Abort()
 			// Files may still be made meanwhile: what can be removed now is.
 			_ = m.place.remove()
+			m.sayLeft()
 			os.Exit(exitInterrupted)
 		case <-over:
 		}
@@ -91,6 +123,7 @@ func (m *measuring) stoppable() (context.Context, func()) {
 	return ctx, func() {
 		m.progress.End()
 		signal.Stop(signals)
+		signal.Reset(syscall.SIGPIPE)
 		close(over)
 		cancel()
 	}

@@ -28,6 +28,9 @@ func (s *serverSubject) prepare(string) (bench.Kind, error) {
 
 func (s *serverSubject) release() error { return s.kind.Close() }
 
+// left is what stays on the server if it is not released.
+func (s *serverSubject) left() string { return s.kind.Left() }
+
 // quotaShare of the free quota is what a run may write unasked.
 const quotaShare = 0.10
 

@@ -1,10 +1,13 @@
 package main
 
 import (
+	"errors"
 	"io"
 	"os"
 	"runtime"
 	"strings"
+	"sync"
+	"syscall"
 
 	"golang.org/x/term"
 )
@@ -20,11 +23,37 @@ type terminal struct {
 	noColor, dumb  bool
 	readPassword   func() (string, error) // without showing it; nil if nobody can be asked
 	plain          bool                   // the locale is not UTF-8
+	unread         *unread                // tells when nobody reads the output any more
+}
+
+// unread is closed when a write of output met a pipe that nobody reads. The
+// signal of it would not do: a server that dies raises the same.
+type unread struct {
+	once sync.Once
+	ch   chan struct{}
+}
+
+// of is a writer to f that tells.
+func (u *unread) of(f *os.File) io.Writer { return pipeWriter{f, u} }
+
+type pipeWriter struct {
+	to     *os.File
+	unread *unread
+}
+
+func (w pipeWriter) Write(p []byte) (int, error) {
+	n, err := w.to.Write(p)
+	if errors.Is(err, syscall.EPIPE) {
+		w.unread.once.Do(func() { close(w.unread.ch) })
+	}
+	return n, err
 }
 
 func newTerminal(stdin, stdout, stderr *os.File) *terminal {
+	u := &unread{ch: make(chan struct{})}
+	out, err := u.of(stdout), u.of(stderr)
 	t := &terminal{
-		out: stdout, err: stderr, rawOut: stdout,
+		out: out, err: err, rawOut: out, unread: u,
 		outTTY: term.IsTerminal(int(stdout.Fd())), errTTY: term.IsTerminal(int(stderr.Fd())),
 		noColor: os.Getenv("NO_COLOR") != "", dumb: os.Getenv("TERM") == "dumb",
 		errWidth: widthOf(stderr), outWidth: widthOf(stdout), plain: !speaksUTF8(),
@@ -39,7 +68,7 @@ func newTerminal(stdin, stdout, stderr *os.File) *terminal {
 		t.screen = stderr
 	}
 	if t.plain {
-		t.out, t.err = plainWriter{stdout}, plainWriter{stderr}
+		t.out, t.err = plainWriter{out}, plainWriter{err}
 	}
 	return t
 }

@@ -9,9 +9,11 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"go.etcd.io/etcd/api/v3/version"
+	"go.etcd.io/etcd/client/pkg/v3/transport"
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.etcd.io/etcd/server/v3/embed"
 	"go.uber.org/zap"
@@ -32,6 +34,22 @@ type Config struct {
 	// NoFsync leaves out every fsync: only for files that are thrown away if
 	// the machine fails meanwhile.
 	NoFsync bool
+
+	// QuotaBytes bounds the file; 0 is etcd's default of 2 GiB.
+	QuotaBytes int64
+
+	// TLS is how clients are spoken to; nil is plain.
+	TLS *TLS
+}
+
+// TLS names files in PEM. Clients must show a certificate that CA signed.
+type TLS struct {
+	CA        string // signs the server's certificate and those of clients
+	Cert, Key string // of the server, and of its own Client
+}
+
+func (t *TLS) info() transport.TLSInfo {
+	return transport.TLSInfo{CertFile: t.Cert, KeyFile: t.Key, TrustedCAFile: t.CA, ClientCertAuth: true}
 }
 
 // Server is one running member, the only one of its cluster.
@@ -50,6 +68,21 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 	c.UnsafeNoFsync = config.NoFsync
 	c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{loopback}, []url.URL{loopback}
 	c.ListenPeerUrls, c.AdvertisePeerUrls = []url.URL{loopback}, []url.URL{loopback}
+	c.QuotaBackendBytes = config.QuotaBytes
+	scheme := "http://"
+	clientConfig := clientv3.Config{Logger: zap.NewNop()}
+	if config.TLS != nil {
+		scheme = "https://"
+		secure := loopback
+		secure.Scheme = "https"
+		c.ListenClientUrls, c.AdvertiseClientUrls = []url.URL{secure}, []url.URL{secure}
+		c.ClientTLSInfo = config.TLS.info()
+		info := config.TLS.info()
+		var err error
+		if clientConfig.TLS, err = info.ClientConfig(); err != nil {
+			return nil, fmt.Errorf("start etcd in %s: %w", config.Dir, err)
+		}
+	}
 	c.InitialCluster = c.InitialClusterFromName(c.Name)
 	c.ZapLoggerBuilder = embed.NewZapLoggerBuilder(zap.NewNop())
 
@@ -69,15 +102,19 @@ func Start(ctx context.Context, config Config) (*Server, error) {
 		member.Close()
 		return nil, ctx.Err()
 	}
-	client, err := clientv3.New(clientv3.Config{
-		Endpoints: []string{"http://" + member.Clients[0].Addr().String()},
-		Logger:    zap.NewNop(),
-	})
+	clientConfig.Endpoints = []string{scheme + member.Clients[0].Addr().String()}
+	client, err := clientv3.New(clientConfig)
 	if err != nil {
 		member.Close()
 		return nil, fmt.Errorf("connect to etcd: %w", err)
 	}
 	return &Server{Client: client, dir: config.Dir, etcd: member}, nil
+}
+
+// Endpoint is HOST:PORT of the member.
+func (s *Server) Endpoint() string {
+	_, endpoint, _ := strings.Cut(s.Client.Endpoints()[0], "://")
+	return endpoint
 }
 
 // Stop ends client and member; what was acknowledged is in the file then.
