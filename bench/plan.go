@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -134,6 +135,7 @@ type Settings struct {
 	Warmup     *time.Duration
 	Seed       uint64
 	Count      int
+	Own        Own
 }
 
 // SettingError says which setting cannot be and what is allowed. Setting is
@@ -174,6 +176,15 @@ const (
 
 // Plan fills in every default. A setting that cannot be is a *SettingError.
 func (s Settings) Plan() (Plan, error) {
+	p, err := s.fill()
+	if err != nil {
+		return Plan{}, err
+	}
+	return p, s.useless(p)
+}
+
+// fill is Plan with settings that no scenario has a use for.
+func (s Settings) fill() (Plan, error) {
 	if err := s.validate(); err != nil {
 		return Plan{}, err
 	}
@@ -190,13 +201,41 @@ func (s Settings) Plan() (Plan, error) {
 		for _, shape := range kind.shapes(s.Shape) {
 			sc := s.base(name, shape, p.Short)
 			kind.fill(&sc, s, p.Short)
+			if err := s.Own.apply(&sc); err != nil {
+				return Plan{}, err
+			}
 			if err := s.fits(sc); err != nil {
 				return Plan{}, err
 			}
 			p.Scenarios = append(p.Scenarios, sc)
 		}
 	}
-	return p, s.useless(p)
+	return p, nil
+}
+
+// PlanAll is the plan of several settings one after another, each of them
+// changed by override, which stands for what was said last and for all: flags
+// over a file. Seed and Count are those of override. A setting that override
+// makes and none of the scenarios has a use for is refused. Override must do
+// the same whatever it is given.
+func PlanAll(parts []Settings, override func(*Settings)) (Plan, error) {
+	var over Settings
+	override(&over)
+	all := Plan{Seed: over.Seed, Count: max(1, over.Count)}
+	for _, part := range parts {
+		override(&part)
+		p, err := part.fill()
+		if err != nil {
+			return Plan{}, err
+		}
+		all.Scenarios = append(all.Scenarios, p.Scenarios...)
+		for _, name := range part.Scenarios {
+			if !slices.Contains(over.Scenarios, name) {
+				over.Scenarios = append(over.Scenarios, name)
+			}
+		}
+	}
+	return all, over.useless(all)
 }
 
 // useless refuses a setting that none of the scenarios has a use for: leaving

@@ -3,6 +3,7 @@ package bench
 // scenarioKind is what tells one scenario from another while planning.
 type scenarioKind struct {
 	brief  string // what it models, for people
+	about  string // the same at length
 	length string // how long it takes when not asked, for people
 	shapes func(asked Shape) []Shape
 	fill   func(sc *Scenario, s Settings, short bool)
@@ -11,6 +12,7 @@ type scenarioKind struct {
 var scenarioKinds = map[string]scenarioKind{
 	Notify: {
 		brief:  "how late an event is: one key, one prefix, ranges",
+		about:  "Puts are due by the clock, watchers wait for them: how long after a put was due does each that watches it have the event? In three shapes: a key for each watcher, one prefix for all, a range for each.",
 		length: "10 s a shape",
 		shapes: func(asked Shape) []Shape { return shapesOr(asked, OneKey, Prefix, Ranges) },
 		fill: func(sc *Scenario, s Settings, _ bool) {
@@ -20,6 +22,7 @@ var scenarioKinds = map[string]scenarioKind{
 	},
 	CatchUp: {
 		brief:  "thousands behind at once read history",
+		about:  "A history is written and the store opened again, so that nothing of it is in memory. Then all watchers ask for all of it at once, as after a restart. Measured until every one is synced.",
 		length: "until synced",
 		shapes: func(asked Shape) []Shape { return shapesOr(asked, Prefix, OneKey) },
 		fill: func(sc *Scenario, s Settings, short bool) {
@@ -29,6 +32,7 @@ var scenarioKinds = map[string]scenarioKind{
 	},
 	Slow: {
 		brief:  "some consumers stall, then come back",
+		about:  "A tenth of the streams stops reading in the middle third, as a client does whose network or processor is gone. What becomes of them, what do the healthy notice, and how soon are all synced again?",
 		length: "30 s",
 		shapes: func(asked Shape) []Shape { return shapesOr(asked, OneKey)[:1] },
 		fill: func(sc *Scenario, s Settings, short bool) {
@@ -44,6 +48,7 @@ var scenarioKinds = map[string]scenarioKind{
 	},
 	Interference: {
 		brief:  "puts and notifications while others catch up",
+		about:  "Puts and 100 synced watchers, first alone, then beside watchers that read a whole history again and again. The difference is the price that others pay for catch-up.",
 		length: "30 s",
 		shapes: func(asked Shape) []Shape { return shapesOr(asked, Prefix)[:1] },
 		fill: func(sc *Scenario, s Settings, short bool) {
@@ -54,7 +59,8 @@ var scenarioKinds = map[string]scenarioKind{
 	},
 	Storm: {
 		brief:  "everybody reconnects at once from an old revision",
-		length: "10 s and until synced",
+		about:  "A proxy, a network or a server comes back: every client has lost its connection, all return in the same moment with streams and watches of their own, and each goes on from a revision long past. The puts do not wait. Bystanders kept their connection: what they notice is the price that others pay.",
+		length: "10 s + until synced",
 		shapes: func(asked Shape) []Shape { return shapesOr(asked, Ranges)[:1] },
 		fill: func(sc *Scenario, s Settings, _ bool) {
 			sc.History = either(s.History, defaultHistory)
@@ -68,6 +74,7 @@ var scenarioKinds = map[string]scenarioKind{
 	},
 	Churn: {
 		brief:  "watches created and cancelled all the time",
+		about:  "Clients that come and go: controllers that restart, commands that wait for one object. Watches are created by the clock, and the oldest cancelled, while others only want to hear what is put. Nothing may come after Canceled.",
 		length: "30 s",
 		shapes: func(asked Shape) []Shape { return shapesOr(asked, OneKey)[:1] },
 		fill: func(sc *Scenario, s Settings, short bool) {
@@ -81,6 +88,7 @@ var scenarioKinds = map[string]scenarioKind{
 	},
 	Compaction: {
 		brief:  "history is cut under the watchers (needs --allow-compaction)",
+		about:  "What an API server does every five minutes: history is cut up to where the store was one interval ago. Who keeps up should notice nothing. Who is so far behind that its next event is gone must be told once from where to begin again, and never be moved past the gap in silence.",
 		length: "30 s",
 		shapes: func(asked Shape) []Shape { return shapesOr(asked, OneKey)[:1] },
 		fill: func(sc *Scenario, s Settings, short bool) {
@@ -128,6 +136,10 @@ func DescribeScenario(name string) (brief, length string) {
 	k := scenarioKinds[name]
 	return k.brief, k.length
 }
+
+// ExplainScenario says at length what a scenario models; empty for an unknown
+// name.
+func ExplainScenario(name string) string { return scenarioKinds[name].about }
 
 // shapesOr is the shape asked for, or the scenario's own.
 func shapesOr(asked Shape, own ...Shape) []Shape {

@@ -84,6 +84,9 @@ func (c *compareCommand) run(targets []string) (err error) {
 	if c.plan, err = c.load.plan(compared); err != nil {
 		return err
 	}
+	if c.load.file != "" && c.plan.Count == 1 && !c.load.set.Changed("count") {
+		c.plan.Count = stat.MinRuns // compared does it where no file is given
+	}
 	if c.output.planOnly {
 		return c.printPlan()
 	}

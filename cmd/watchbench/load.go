@@ -15,7 +15,7 @@ import (
 // loadFlags say what load to measure under: the texts as given. Every command
 // that measures has them.
 type loadFlags struct {
-	scenario, shape                        string
+	scenario, file, shape                  string
 	watchers, streams, rate, writers, keys string
 	valueSize, history, duration, warmup   string
 	seed, count                            string
@@ -28,6 +28,10 @@ func (f *loadFlags) define(set *pflag.FlagSet) {
 	what.text(&f.scenario, option{
 		name: "scenario", short: "s", word: "NAME[,NAME]", text: "see 'watchbench scenarios'", unset: "the short form",
 		values: bench.ScenarioNames(), list: true,
+	})
+	what.text(&f.file, option{
+		name: "file", short: "f", word: "FILE.yaml", text: "scenario file; flags override it", files: []string{"yaml", "yml"},
+		more: "'watchbench scenarios NAME --yaml' prints one. With --scenario only those of its scenarios are taken; - is standard input.",
 	})
 	how := options{set, groupHow}
 	how.text(&f.watchers, option{
@@ -153,7 +157,11 @@ func (f *loadFlags) plan(fill func(bench.Settings) (bench.Plan, error)) (plan be
 	if err != nil {
 		return plan, err
 	}
-	plan, err = fill(settings)
+	if f.set.Changed("file") {
+		plan, err = f.planOfFile(settings)
+	} else {
+		plan, err = fill(settings)
+	}
 	return plan, settingMistake(err)
 }
 
@@ -167,9 +175,14 @@ func settingMistake(err error) error {
 }
 
 func scenarioList(text string) (names []string, err error) {
+	return scenarioNames("--scenario", text)
+}
+
+// scenarioNames reads names by comma; what is how they were given.
+func scenarioNames(what, text string) (names []string, err error) {
 	for name := range strings.SplitSeq(text, ",") {
 		if brief, _ := bench.DescribeScenario(name); brief == "" {
-			return nil, misused("--scenario %q: unknown%s all: watchbench scenarios", name, orSemicolon(didYouMean(name, bench.ScenarioNames())))
+			return nil, misused("%s %q: unknown%s all: watchbench scenarios", what, name, orSemicolon(didYouMean(name, bench.ScenarioNames())))
 		}
 		names = append(names, name)
 	}

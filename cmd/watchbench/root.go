@@ -142,20 +142,6 @@ func newHelp(t *terminal) *cobra.Command {
 	}
 }
 
-func newScenarios(t *terminal) *cobra.Command {
-	return &cobra.Command{
-		Use: "scenarios", Args: noArguments,
-		RunE: func(*cobra.Command, []string) error {
-			for _, name := range bench.ScenarioNames() {
-				brief, length := bench.DescribeScenario(name)
-				fmt.Fprintf(t.out, "%-14s %-48s %s\n", name, brief, length)
-			}
-			_, err := fmt.Fprintln(t.out, "watchbench run -s slow -w 20k --streams 200 -r 5k -d 1m      all flags: watchbench help run")
-			return err
-		},
-	}
-}
-
 func newVersion(t *terminal) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Args: noArguments,

@@ -58,6 +58,9 @@ func (r *runCommand) run() (err error) {
 	r.subject = chosen
 	fill := bench.Settings.Plan
 	if r.output.set.Changed("etcd-file") {
+		if r.output.set.Changed("file") {
+			return misused("--file with --etcd-file: a replayed history has a scenario of its own; leave one out")
+		}
 		file, err := openEtcdFile(r.etcdFile, r.subject, r.output.set)
 		if err != nil {
 			return err

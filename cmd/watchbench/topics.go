@@ -104,10 +104,12 @@ Exit: 0 nothing broken, or only what is allowed · 1 broken · 2 wrong use · 3 
 Exit: 0 shown · 2 wrong use, or a file that is no result · 3 could not be written`,
 	},
 	{
-		name: "scenarios", brief: "what each scenario models",
-		about: "List the scenarios: what each models and how long it takes.",
+		name: "scenarios", use: "[NAME...]", brief: "what each scenario models",
+		about: "List the scenarios, explain some, or print a file of them to change and run.",
 		examples: []example{
 			{"watchbench scenarios", ""},
+			{"watchbench scenarios storm", "what it models, at length"},
+			{"watchbench scenarios slow --yaml > slow.yaml", "a file of it, to change and run"},
 		},
 	},
 	{

@@ -70,6 +70,11 @@ var rules = []rule{
 		},
 	},
 	{
+		pkg:  "bench/scenariofile",
+		ours: []string{"bench", "bench/figure"},
+		libs: []string{"go.yaml.in/yaml/v3", "github.com/agext/levenshtein"},
+	},
+	{
 		pkg:  "bench/*",
 		ours: []string{"bench", "bench/*"},
 		libs: []string{"github.com/HdrHistogram/hdrhistogram-go", "github.com/jedib0t/go-pretty/v6/"},

@@ -96,6 +96,8 @@ var rules = []Rule{
 	{Match: `watchbench completion bash`, Whole: true},
 	{Match: `^watchbench report( main\.json pr\.json| main\.json)?$`, Before: `for f in main pr; do watchbench run -q -b mem -s notify --shape one-key -w 20 --streams 2 -d 300ms --warmup 0s --json $f.json; done; watchbench run -q -b mem -s catchup -w 20 --streams 2 --history 100`, Whole: true},
 	{Match: `watchbench (help|scenarios|env|version)( \w+)*$`, Whole: true},
+	{Match: `watchbench scenarios slow --yaml > slow\.yaml$`, Whole: true},
+	{Match: `watchbench run -f slow\.yaml`, Append: smallTimed, Before: "watchbench scenarios slow --yaml > slow.yaml"},
 
 	{Match: `watchbench run .*--etcd-file snap\.db`, Append: "-w 20", Before: `cp "$REPO/mvcc/testdata/etcd/snapshot.db" snap.db`, Whole: true},
 	{Match: `watchbench run .*-s catchup( |$)`, Append: smallFilled, Replace: []string{"ENGINE", "badger"}},
