@@ -165,5 +165,5 @@ func (r *runCommand) next(res *bench.Result) []string {
 	if strings.Contains(filepath.ToSlash(r.args[0]), "/go-build") {
 		program = "go run ./cmd/watchbench"
 	}
-	return []string{program + " run -b bolt -s catchup -w 1000 --history 1M", program + " help run"}
+	return []string{program + " compare pebble bolt badger", program + " report --html r.html"}
 }

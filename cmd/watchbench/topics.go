@@ -19,6 +19,7 @@ const helpAbout = "watchbench measures how fast, and how faithfully, a store tel
 var helpExamples = []example{
 	{"watchbench run", "this machine, a minute, nothing to set up"},
 	{"watchbench run -b bolt -s catchup -w 1000", "one engine, one scenario"},
+	{"watchbench run --target etcd://127.0.0.1:2379", "the etcd you have; writes under its own prefix"},
 	{"watchbench run --etcd-file snap.db", "a real etcd's history, replayed"},
 	{"watchbench compare pebble bolt badger", "side by side, with significance"},
 }
@@ -32,10 +33,11 @@ const exitCodes = "Exit: 0 measured · 1 promise broken · 2 wrong use · 3 coul
 var commandTopics = []topic{
 	{
 		name: "run", brief: "measure one target",
-		about: "Measure one engine: load it with puts, watch with thousands of watchers, check every event.",
+		about: "Measure one target: load it with puts, watch with thousands of watchers, check every event.",
 		examples: []example{
 			{"watchbench run -s slow -w 20k --streams 200 -r 5k -d 1m", ""},
 			{"watchbench run -b bolt -s catchup --json catchup.json", ""},
+			{"watchbench run --target etcd://127.0.0.1:2379 -s notify,slow", ""},
 		},
 		notes: `(1) 1000 in catchup and interference   (2) on a shared prefix no more than gives 1M events/s
 (3) 30s for slow and interference; catchup takes until all are synced

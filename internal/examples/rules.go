@@ -70,6 +70,9 @@ const (
 	smallAll    = smallTimed + " --history 300"
 )
 
+// twoResults makes the files of a branch and of what it came from.
+const twoResults = "for f in main pr; do [ -e $f.json ] || watchbench run -q -b mem -s notify --shape one-key -w 20 --streams 2 -d 300ms --warmup 0s --count 6 --json $f.json; done"
+
 var rules = []Rule{
 	{Match: `^\.ci/run`, Where: Steps, Why: "it runs this test, among others"},
 	{Match: `^(cd peers && )?go (build|vet|test) \./\.\.\.`, Where: Nowhere, Why: "steps of .ci/run do this"},
@@ -94,23 +97,24 @@ var rules = []Rule{
 	{Match: `watchbench completion powershell`, Instead: "watchbench completion powershell", Why: "bash runs it"},
 	{Match: `watchbench completion fish`, Before: "mkdir -p ~/.config/fish/completions", Whole: true},
 	{Match: `watchbench completion bash`, Whole: true},
-	{Match: `^watchbench report( main\.json pr\.json| main\.json)?$`, Before: `for f in main pr; do watchbench run -q -b mem -s notify --shape one-key -w 20 --streams 2 -d 300ms --warmup 0s --json $f.json; done; watchbench run -q -b mem -s catchup -w 20 --streams 2 --history 100`, Whole: true},
+	{Match: `^watchbench report`, Before: twoResults + "; watchbench run -q -b mem -s catchup -w 20 --streams 2 --history 100", Whole: true},
 	{Match: `watchbench (help|scenarios|env|version)( \w+)*$`, Whole: true},
 	{Match: `watchbench scenarios slow --yaml > slow\.yaml$`, Whole: true},
 	{Match: `watchbench run -f slow\.yaml`, Append: smallTimed, Before: "watchbench scenarios slow --yaml > slow.yaml"},
 
 	{Match: `watchbench run .*--etcd-file snap\.db`, Append: "-w 20", Before: `cp "$REPO/mvcc/testdata/etcd/snapshot.db" snap.db`, Whole: true},
-	{Match: `watchbench run .*-s catchup( |$)`, Append: smallFilled, Replace: []string{"ENGINE", "badger"}},
-	{Match: `watchbench run .*-s interference`, Append: smallAll, Replace: []string{"ENGINE", "mem"}},
-	{Match: `watchbench run .*-s (notify|slow)( |$)`, Append: smallTimed, Replace: []string{"ENGINE", "bolt"}},
-	{Match: `^watchbench diff main\.json pr\.json( --gate '[^']+')*$`, Before: `for f in main pr; do watchbench run -q -b mem -s notify --shape one-key -w 20 --streams 2 -d 300ms --warmup 0s --json $f.json; done`, Exit: []int{0, 1}, Why: "two runs of a busy machine may break a gate", Whole: true},
-	{Match: `^watchbench max .*--target`, Append: "-w 20 --streams 2 -d 300ms --warmup 0s --steps 3"},
+	{Match: `watchbench run .*--plan`, Whole: true},
+	{Match: `watchbench run .*--like (main|storm)\.json`, Append: "-q", Before: twoResults, Whole: true},
+	{Match: `watchbench run .*-s (catchup|storm)( |$)`, Append: smallFilled, Replace: []string{"ENGINE", "badger"}},
+	{Match: `watchbench run .*-s (notify,catchup|interference)`, Append: smallAll, Replace: []string{"ENGINE", "mem"}},
+	{Match: `watchbench run .*-s (notify|slow)`, Append: smallTimed, Replace: []string{"ENGINE", "bolt"}},
+	{Match: `watchbench run( --target \S+)?$`, Append: smallAll, Whole: true},
+
+	{Match: `^watchbench compare .*-s notify( |$)`, Append: "-w 20 --streams 2 -d 200ms --warmup 0s --count 1"},
+	{Match: `^watchbench compare `, Append: "--shape one-key -w 20 --streams 2 -d 200ms --warmup 0s --history 100 --count 1"},
+	{Match: `^watchbench diff main\.json pr\.json`, Before: twoResults, Exit: []int{0, 1}, Whole: true, Why: "two short runs may differ by more than the gate"},
 	{Match: `^watchbench max `, Append: "-b mem -w 20 --streams 2 -d 200ms --warmup 0s --steps 3"},
-	{Match: `^watchbench compare .*-s notify,catchup`, Append: "--shape one-key -w 20 --streams 2 -d 300ms --warmup 0s --history 100 --count 1"},
-	{Match: `^watchbench compare .*-s notify`, Append: "-w 20 --streams 2 -d 200ms --warmup 0s --count 1"},
-	{Match: `^watchbench compare [a-z ]+$`, Append: "--shape one-key -w 20 --streams 2 -d 200ms --warmup 0s --history 100 --count 1"},
 	{Match: `^watchbench verify .*--allow-broken X5$`, Says: "nothing broken but X5, which is allowed", Whole: true},
 	{Match: `^watchbench verify .*--plan$`, Says: "nothing was written: --plan", Whole: true},
 	{Match: `^watchbench verify`, Whole: true},
-	{Match: `watchbench run$`, Append: smallAll, Whole: true},
 }
