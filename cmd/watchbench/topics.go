@@ -18,13 +18,13 @@ const helpAbout = "watchbench measures how fast, and how faithfully, a store tel
 
 var helpExamples = []example{
 	{"watchbench run", "this machine, a minute, nothing to set up"},
-	{"watchbench run -b bolt -s catchup -w 1000", "one engine, one scenario"},
 	{"watchbench run --target etcd://127.0.0.1:2379", "the etcd you have; writes under its own prefix"},
 	{"watchbench run --etcd-file snap.db", "a real etcd's history, replayed"},
 	{"watchbench compare pebble bolt badger", "side by side, with significance"},
+	{"watchbench verify --target etcd://127.0.0.1:2379", "only the promises: kept, broken, not checked"},
 }
 
-const helpReadOn = "Read on: watchbench help run · help metrics (names for --gate) · help words"
+const helpReadOn = "Read on: watchbench help run · help metrics (names for --gate and --slo) · help words"
 
 const exitCodes = "Exit: 0 measured · 1 promise broken · 2 wrong use · 3 could not measure · 130 Ctrl-C"
 

@@ -103,7 +103,6 @@ var rules = []Rule{
 	{Match: `watchbench run -f slow\.yaml`, Append: smallTimed, Before: "watchbench scenarios slow --yaml > slow.yaml"},
 
 	{Match: `watchbench run .*--etcd-file snap\.db`, Append: "-w 20", Before: `cp "$REPO/mvcc/testdata/etcd/snapshot.db" snap.db`, Whole: true},
-	{Match: `watchbench run .*--plan`, Whole: true},
 	{Match: `watchbench run .*--like (main|storm)\.json`, Append: "-q", Before: twoResults, Whole: true},
 	{Match: `watchbench run .*-s (catchup|storm)( |$)`, Append: smallFilled, Replace: []string{"ENGINE", "badger"}},
 	{Match: `watchbench run .*-s (notify,catchup|interference)`, Append: smallAll, Replace: []string{"ENGINE", "mem"}},
@@ -113,8 +112,9 @@ var rules = []Rule{
 	{Match: `^watchbench compare .*-s notify( |$)`, Append: "-w 20 --streams 2 -d 200ms --warmup 0s --count 1"},
 	{Match: `^watchbench compare `, Append: "--shape one-key -w 20 --streams 2 -d 200ms --warmup 0s --history 100 --count 1"},
 	{Match: `^watchbench diff main\.json pr\.json`, Before: twoResults, Exit: []int{0, 1}, Whole: true, Why: "two short runs may differ by more than the gate"},
-	{Match: `^watchbench max `, Append: "-b mem -w 20 --streams 2 -d 200ms --warmup 0s --steps 3"},
+	{Match: `^watchbench max `, Append: "-w 20 --streams 2 -d 200ms --warmup 0s --steps 3"},
 	{Match: `^watchbench verify .*--allow-broken X5$`, Says: "nothing broken but X5, which is allowed", Whole: true},
 	{Match: `^watchbench verify .*--plan$`, Says: "nothing was written: --plan", Whole: true},
+	{Match: `^watchbench verify --target \S+$`, Exit: []int{1}, Says: "BROKEN", Whole: true, Why: "etcd breaks promises of its own, and it is the point to show that"},
 	{Match: `^watchbench verify`, Whole: true},
 }
