@@ -35,7 +35,8 @@ type serverFlags struct {
 	pid, metrics                string
 	set                         *pflag.FlagSet
 
-	taken []string // variables that were used
+	getenv func(string) string
+	taken  []string // variables that were used
 }
 
 // fromEtcdctl are the flags that have a variable, as in etcdctl.
@@ -50,7 +51,7 @@ func (f *serverFlags) define(set *pflag.FlagSet) {
 
 // defineReach defines how the server is reached and what may be done to it.
 func (f *serverFlags) defineReach(set *pflag.FlagSet) {
-	f.set = set
+	f.set, f.getenv = set, os.Getenv
 	f.prefix = etcd.DefaultPrefix
 	server := options{set, groupServer}
 	variable := func(name string) string {
@@ -155,7 +156,7 @@ func (f *serverFlags) text(flag string) (text, from string) {
 		return f.set.Lookup(flag).Value.String(), "--" + flag
 	}
 	name := variableOf(flag)
-	if text = os.Getenv(name); text == "" {
+	if text = f.getenv(name); text == "" {
 		return "", ""
 	}
 	if !slices.Contains(f.taken, name) {

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"strings"
 
 	"github.com/watchkv/watchkv/bench"
@@ -87,8 +88,11 @@ func (s *serverSubject) room(plan bench.Plan) error {
 
 // typed is a size as a flag takes it, not below n.
 func typed(n int64) string {
-	const unit = 1 << 20
-	return fmt.Sprintf("%dMiB", (n+unit-1)/unit)
+	const mega, giga = 1 << 20, 1 << 30
+	if n >= giga {
+		return fmt.Sprintf("%.1fGiB", math.Ceil(float64(n)*10/giga)/10)
+	}
+	return fmt.Sprintf("%dMiB", (n+mega-1)/mega)
 }
 
 func (s *serverSubject) where(plan bench.Plan, _ string) []note {

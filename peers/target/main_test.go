@@ -20,15 +20,15 @@ import (
 	"github.com/watchkv/watchkv/peers/etcd"
 )
 
-// serverDir makes this test program an etcd server, in a process of its own
-// that can be killed. It ends with its stdin.
-const serverDir = "WATCHBENCH_TEST_SERVER_DIR"
+// serveCommand, with a directory after it, makes this test program an etcd
+// server, in a process of its own that can be killed. It ends with its stdin.
+const serveCommand = "serve"
 
 var program string // watchbench
 
 func TestMain(m *testing.M) {
-	if dir := os.Getenv(serverDir); dir != "" {
-		serve(dir)
+	if len(os.Args) == 3 && os.Args[1] == serveCommand {
+		serve(os.Args[2])
 		return
 	}
 	os.Exit(run(m))
