@@ -27,6 +27,12 @@ func partNames(scenario string) []string {
 		return []string{"before", "storm", "after"}
 	case Interference:
 		return []string{"quiet", "replaying"}
+	case Churn:
+		return []string{"quiet", "churning"}
+	case Compaction:
+		return []string{"before", "compacting", "after"}
+	case FanOut:
+		return []string{"alone", "watched"}
 	}
 	return []string{"measured"}
 }

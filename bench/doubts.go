@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -58,7 +59,7 @@ type Doubt struct {
 func Doubts(sc Scenario, run Run) (doubts []Doubt) {
 	late, notify := run.Metrics["generator.late_p99_ns"], run.Metrics["notify.p99_ns"]
 	if late > lateShare*notify && notify > 0 {
-		doubts = append(doubts, Doubt{"late", late, fmt.Sprintf("the client was the bottleneck: generator late by %s (p99), figures are a floor for the target", figure.Duration(time.Duration(late)))})
+		doubts = append(doubts, Doubt{"late", late, fmt.Sprintf("the client was the bottleneck: generator late by %s (p99), figures are a floor for the target", figure.Duration(time.Duration(late))) + busy(run)})
 	}
 	for _, part := range ratedParts(sc) {
 		rate, ok := run.metric(part + "put.rate_per_s")
@@ -80,10 +81,25 @@ func Doubts(sc Scenario, run Run) (doubts []Doubt) {
 	if n, ok := run.metric("put.refused"); ok {
 		doubts = append(doubts, Doubt{"refused", n, fmt.Sprintf("the target refused %s as too many at once", counted(int(n), "put"))})
 	}
+	if n := run.Metrics["prevkv.absent"]; n > 0 {
+		doubts = append(doubts, Doubt{"prevkv", n, "prevKV absent after compaction: " + figure.Count(int64(n))})
+	}
 	if grew, ok := Growth(sc, run); ok && grew > unsteady {
 		doubts = append(doubts, Doubt{"steady", grew, fmt.Sprintf("not steady: p99 grew %s from first to second half", figure.Percent(grew))})
 	}
 	return doubts
+}
+
+// saturated is the share of the processors from which on they are the likely
+// reason of lateness.
+const saturated = 0.9
+
+// busy is a reason why the generator was late.
+func busy(run Run) string {
+	if share := run.Metrics["cpu.busy_ratio"]; share >= saturated {
+		return fmt.Sprintf("; the processors here were busy for %s of the time", figure.Percent(min(1, share)))
+	}
+	return ""
 }
 
 // ratedParts are the parts of a scenario in which the intended rate should be
@@ -99,13 +115,27 @@ func ratedParts(sc Scenario) []string {
 }
 
 // Growth is by how much the notify p99 of the measured seconds grew from their
-// first half to their second. ok is false where a change is part of the
-// scenario, or the seconds are too few to tell.
+// first half to their second; in scenarios in which something happens, of those
+// before it. ok is false where nothing is put all the time, or the seconds are
+// too few to tell.
 func Growth(sc Scenario, run Run) (ratio float64, ok bool) {
-	if sc.Name != Notify || run.Series == nil {
+	if run.Series == nil {
 		return 0, false
 	}
-	return growth(run.Series.NotifyP99, int(sc.Warmup/time.Second)+1)
+	if len(run.Series.Parts) == 0 { // older than parts
+		if sc.Name != Notify {
+			return 0, false
+		}
+		return growth(run.Series.NotifyP99, int(sc.Warmup/time.Second)+1)
+	}
+	first, every := run.Series.Parts[0], run.Series.Interval
+	if every <= 0 {
+		return 0, false
+	}
+	whole := func(at time.Duration) int { return int(max(0, at) / every) }
+	from, to := whole(first.From+every-1), whole(first.To) // seconds that lie in it from end to end
+	from = min(from, len(run.Series.NotifyP99))
+	return growth(run.Series.NotifyP99[from:max(from, min(to, len(run.Series.NotifyP99)))], 0)
 }
 
 // growth compares the mean of a series' second half with that of its first,
@@ -212,6 +242,26 @@ func (r *report) serverCost() string {
 	return line
 }
 
+// unmeasured lists what could not be measured, by reason.
+func (r *report) unmeasured() {
+	var reasons []string
+	names := map[string][]string{}
+	for _, run := range r.res.Runs {
+		for _, name := range slices.Sorted(maps.Keys(run.NotMeasured)) {
+			why := run.NotMeasured[name]
+			if names[why] == nil {
+				reasons = append(reasons, why)
+			}
+			if !slices.Contains(names[why], name) {
+				names[why] = append(names[why], name)
+			}
+		}
+	}
+	for _, why := range reasons {
+		r.lines = append(r.lines, wrap("not measured", 18, strings.Fields(strings.Join(names[why], " ")+": "+why))...)
+	}
+}
+
 // settings lists the plan of every scenario and what the engine did.
 func (r *report) settings() {
 	for _, sc := range r.res.Plan.Scenarios {
@@ -242,6 +292,7 @@ func (r *report) settings() {
 		}
 		r.lines = append(r.lines, wrap(sc.Title(), 18, words)...)
 	}
+	r.unmeasured()
 	for _, run := range r.res.Runs {
 		if v, ok := run.metric("commit.puts_per_group"); ok {
 			r.line("%-17s %.1f puts a commit, longest batch %s", run.Scenario, v, figure.Duration(time.Duration(run.Metrics["engine.apply_max_ns"])))

@@ -1,6 +1,7 @@
 package bench
 
 import (
+	"runtime"
 	"time"
 
 	"github.com/HdrHistogram/hdrhistogram-go"
@@ -137,8 +138,11 @@ func (s *session) loadFigures(run *Run) {
 func (s *session) machineFigures(run *Run) {
 	if cpuUnmeasured != "" {
 		run.absent("cpu.cores", cpuUnmeasured)
+		run.absent("cpu.busy_ratio", cpuUnmeasured)
 	} else if s.usage.wall > 0 {
-		run.set("cpu.cores", s.usage.cpu.Seconds()/s.usage.wall.Seconds())
+		cores := s.usage.cpu.Seconds() / s.usage.wall.Seconds()
+		run.set("cpu.cores", cores)
+		run.set("cpu.busy_ratio", cores/float64(runtime.GOMAXPROCS(0)))
 	}
 	run.set("memory.heap_max_bytes", float64(s.usage.heapMax))
 	run.set("memory.heap_grown_bytes", float64(s.usage.heapMax-s.usage.heapStart))

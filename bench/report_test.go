@@ -138,6 +138,35 @@ func TestReportDoubtsAndAbsent(t *testing.T) {
 	golden(t, "report-doubts.txt", report(t, res, bench.ReportOptions{}))
 }
 
+// Each doubt is told once, with its reason where it is known.
+func TestDoubts(t *testing.T) {
+	res := fixed(t)
+	slow := res.Plan.Scenarios[5]
+	require.Equal(t, bench.Slow, slow.Name)
+	of := func(metrics map[string]float64, series *bench.Series) (texts []string) {
+		for _, d := range bench.Doubts(slow, bench.Run{Metrics: metrics, Series: series}) {
+			texts = append(texts, d.Text)
+		}
+		return texts
+	}
+	late := map[string]float64{"generator.late_p99_ns": ms(1), "notify.p99_ns": ms(2)}
+	assert.Equal(t, []string{"the client was the bottleneck: generator late by 1.00 ms (p99), figures are a floor for the target"}, of(late, nil))
+	late["cpu.busy_ratio"] = .97
+	assert.Equal(t, []string{"the client was the bottleneck: generator late by 1.00 ms (p99), figures are a floor for the target; the processors here were busy for 97% of the time"}, of(late, nil))
+	assert.Equal(t, []string{"prevKV absent after compaction: 12"}, of(map[string]float64{"prevkv.absent": 12}, nil))
+	assert.Empty(t, of(map[string]float64{"prevkv.absent": 0}, nil))
+
+	// Of a scenario in which something happens only the time before it counts.
+	series := &bench.Series{
+		Interval:  time.Second,
+		NotifyP99: []int64{900, 10, 10, 10, 10, 10, 15, 15, 15, 15, 15, 5000, 5000, 5000},
+		Parts:     []bench.Part{{Name: "before", From: 1010 * time.Millisecond, To: 10_010 * time.Millisecond}, {Name: "stalled", From: 10_010 * time.Millisecond, To: 14 * time.Second}},
+	}
+	assert.Equal(t, []string{"not steady: p99 grew 50% from first to second half"}, of(nil, series))
+	series.Parts[0].To = 8 * time.Second
+	assert.Empty(t, of(nil, series), "too few seconds")
+}
+
 func TestReportCutShort(t *testing.T) {
 	res := fixed(t)
 	res.Complete = false

@@ -205,6 +205,9 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 	if s.ended > 0 { // something was measured
 		m.figures(s, &run)
 		s.machineFigures(&run)
+		if counts.Previous > 0 {
+			run.set("prevkv.absent", float64(counts.PreviousGone))
+		}
 		if len(s.series.EventsPerS) > 0 { // it took at least a second
 			run.Series = s.series
 		}

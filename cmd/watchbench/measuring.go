@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -161,7 +162,22 @@ func (m *measuring) cause(s subject, err error) error {
 }
 
 // recorded is the command line as a result keeps it: without the folders of
-// the program, and without passwords.
+// the program, without passwords, and with ~ for the user's home directory.
 func recorded(args []string) []string {
-	return append([]string{"watchbench"}, struck(args[1:])...)
+	words := append([]string{"watchbench"}, struck(args[1:])...)
+	home, err := os.UserHomeDir()
+	if err != nil || len(filepath.Clean(home)) < 2 {
+		return words
+	}
+	home = filepath.Clean(home)
+	for i, word := range words {
+		value := word
+		if at := strings.IndexByte(word, '='); strings.HasPrefix(word, "-") && at >= 0 {
+			value = word[at+1:]
+		}
+		if value == home || strings.HasPrefix(value, home+string(filepath.Separator)) {
+			words[i] = strings.TrimSuffix(word, value) + "~" + value[len(home):]
+		}
+	}
+	return words
 }

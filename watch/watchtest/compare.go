@@ -61,6 +61,7 @@ func (m *matcher) previous(want *entry, it *item) *Broken {
 	case was == nil:
 		return broken("P1", "%s carries a previous value of revision %d, the key did not exist", m.text(want), it.prevRev)
 	case it.prevRev == 0 && want.rev-1 < m.h.compacting.Load():
+		m.w.counts.PreviousGone++
 		return nil
 	case it.prevRev == 0:
 		return broken("P2", "%s comes without its previous value of revision %d, which is not compacted", m.text(want), was.rev)

@@ -15,6 +15,7 @@ type Counts struct {
 	Matched, Unmatched int64
 	Deletes, Filtered  int64 // delete events; events given to a watch with a filter
 	Previous           int64 // events of watches that asked for the previous value
+	PreviousGone       int64 // of them, those whose previous value was compacted
 	Progress           int64 // progress notifications, periodic and requested
 	Answers            int64 // requested progress
 	CaughtUp           int64
@@ -47,6 +48,7 @@ func (c *Counts) Add(o Counts) {
 	c.Deletes += o.Deletes
 	c.Filtered += o.Filtered
 	c.Previous += o.Previous
+	c.PreviousGone += o.PreviousGone
 	c.Progress += o.Progress
 	c.Answers += o.Answers
 	c.CaughtUp += o.CaughtUp
