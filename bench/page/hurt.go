@@ -19,7 +19,7 @@ type hurt struct {
 
 // worstFirst is the order in which scenarios are looked for: those that are
 // made to hurt come first.
-var worstFirst = []string{bench.Slow, bench.Storm, "compaction", bench.Interference, "churn", "mixed", bench.Notify}
+var worstFirst = []string{bench.Slow, bench.Storm, bench.Compaction, bench.Interference, bench.Churn, "mixed", bench.Notify}
 
 // worst is the scene shown over time; nil when no run has a series.
 func (b *builder) worst() *scene {
@@ -56,9 +56,9 @@ func (b *builder) hurts() *hurt {
 			length = math.Max(length, float64(len(runs[i].Series.NotifyP99))*interval(runs[i].Series))
 		}
 	}
-	h := hurt{Lead: b.hurtWords(s), Chart: chart{Title: upper(sceneWords(s)), About: b.hurtAbout(s)}}
+	h := hurt{Lead: b.hurtWords(s), Chart: chart{Title: storyOf(s).title, About: storyOf(s).about(b, s)}}
 	x := seconds(length)
-	shades, squares := shadesOf(firstOf(runs), x)
+	shades, squares := storyOf(s).shades(firstOf(runs), x)
 	for i, subject := range b.subjects {
 		if runs[i] != nil {
 			h.Chart.Legend = append(h.Chart.Legend, legend{subject.class, subject.name})
@@ -87,49 +87,15 @@ func firstOf(runs []*bench.Run) *bench.Run {
 	return nil
 }
 
-// sceneWords name a scene for people.
-func sceneWords(s *scene) string {
-	switch s.sc.Name {
-	case bench.Slow:
-		return "slow consumers"
-	case bench.Storm:
-		return "everybody comes back at once"
-	case bench.Interference:
-		return "puts and notifications beside catch-up"
-	}
-	return s.name
-}
-
-func (b *builder) hurtAbout(s *scene) string {
-	text := ""
-	switch {
-	case s.sc.StalledStreams > 0:
-		text = "Shaded: " + stalls(s.sc, "does", "do") + " not read for " + figure.Short(roundTime(s.sc.Stall)) + "."
-	case s.sc.Name == bench.Storm:
-		text = fmt.Sprintf("Shaded: %s come back at once, %s behind.", counted(int64(s.sc.Watchers), "watcher"), counted(s.sc.History, "revision"))
-	case s.sc.Name == bench.Interference:
-		text = fmt.Sprintf("Shaded: %s replay %s.", counted(int64(s.sc.Watchers), "watcher"), counted(s.sc.History, "revision"))
-	default:
-		text = counted(int64(s.sc.Watchers), "watcher") + "; " + loadWords(s.sc) + "."
-	}
-	if s.sc.Warmup > 0 {
-		text += " The warm-up is shown, and in no other figure."
-	}
-	if b.repetitions() > 1 {
-		text += " One run of each: the one whose p99 is in the middle."
-	}
-	return text
-}
-
 // hurtWords say what the scene cost, where the runs tell.
 func (b *builder) hurtWords(s *scene) string {
-	quiet := quietPart(s.sc)
-	if quiet == "" {
+	y := storyOf(s)
+	if y.during == nil {
 		return ""
 	}
 	var parts, same []string
 	for i, subject := range b.subjects {
-		before, during := s.values(i, quiet+"notify.p99_ns"), s.values(i, "notify.p99_ns")
+		before, during := s.values(i, y.quiet+"notify.p99_ns"), s.values(i, "notify.p99_ns")
 		if len(before) == 0 || len(during) == 0 {
 			continue
 		}
@@ -147,35 +113,11 @@ func (b *builder) hurtWords(s *scene) string {
 	if len(parts) == 0 {
 		return ""
 	}
-	return hurtBegin(s.sc) + ": " + strings.Join(parts, "; ") + "."
+	return "Notify p99 " + y.during(s.sc) + ": " + strings.Join(parts, "; ") + "."
 }
 
-// quietPart is the prefix of metrics from before a scenario begins to hurt.
-func quietPart(sc bench.Scenario) string {
-	switch sc.Name {
-	case bench.Slow, bench.Storm:
-		return "before."
-	case bench.Interference:
-		return "quiet."
-	}
-	return ""
-}
-
-func hurtBegin(sc bench.Scenario) string {
-	if sc.Name == bench.Slow {
-		return "Notify p99 of the healthy watchers while " + stalls(sc, "stalls", "stall")
-	}
-	if sc.Name == bench.Storm {
-		return fmt.Sprintf("Notify p99 of the others while %s come back", counted(int64(sc.Watchers), "watcher"))
-	}
-	return fmt.Sprintf("Notify p99 while %s catch up", counted(int64(sc.Watchers), "watcher"))
-}
-
-// partWords are the parts of a scenario that hurt, for the legend.
-var partWords = map[string]string{"stalled": "stall", "storm": "all come back", "replaying": "others catch up"}
-
-// shadesOf marks the warm-up and the parts that hurt on the time axis.
-func shadesOf(run *bench.Run, x axis) (shades []shade, squares []legend) {
+// shades marks the warm-up and the parts that hurt on the time axis.
+func (y story) shades(run *bench.Run, x axis) (shades []shade, squares []legend) {
 	if run == nil || len(run.Series.Parts) == 0 {
 		return nil, nil
 	}
@@ -184,9 +126,9 @@ func shadesOf(run *bench.Run, x axis) (shades []shade, squares []legend) {
 		squares = append(squares, legend{"iW", "warm-up"})
 	}
 	for _, part := range run.Series.Parts {
-		if words := partWords[part.Name]; words != "" && part.To > part.From {
+		if part.Name == y.part && part.To > part.From {
 			shades = append(shades, shade{"stall", bandOf(x.at(part.From.Seconds()), x.at(part.To.Seconds()))})
-			squares = append(squares, legend{"iS", words})
+			squares = append(squares, legend{"iS", y.legend})
 		}
 	}
 	return shades, squares
@@ -322,17 +264,8 @@ func (b *builder) countsOverTime(runs []*bench.Run, x axis) (plots []plot) {
 
 // hurtTable has the figures of the scene.
 func (b *builder) hurtTable(s *scene) figureTable {
-	quiet := quietPart(s.sc)
-	columns := []struct{ head, metric string }{{"notify p99", "notify.p99_ns"}, {"notify max", "notify.max_ns"}, {"victims", "victims"}}
-	switch s.sc.Name {
-	case bench.Slow:
-		columns = []struct{ head, metric string }{{"p99 before", quiet + "notify.p99_ns"}, {"p99 while they stall", "notify.p99_ns"}, {"victims", "victims"}, {"victims/s", "victims_per_s"}, {"recovery", "slow.recovery_ns"}, {"pinned", "pinned_bytes"}}
-	case bench.Storm:
-		columns = []struct{ head, metric string }{{"p99 before", quiet + "notify.p99_ns"}, {"p99 in the storm", "notify.p99_ns"}, {"all synced", "storm.synced_ns"}, {"events/s", "storm.events_per_s"}, {"victims", "victims"}}
-	case bench.Interference:
-		columns = []struct{ head, metric string }{{"notify p99 quiet", quiet + "notify.p99_ns"}, {"while others catch up", "notify.p99_ns"}, {"put p99 quiet", quiet + "put.p99_ns"}, {"while others catch up", "put.p99_ns"}, {"victims", "victims"}}
-	}
-	t := figureTable{Caption: upper(sceneWords(s))}
+	columns := storyOf(s).table
+	t := figureTable{Caption: storyOf(s).title}
 	for _, c := range columns {
 		t.Head = append(t.Head, c.head)
 	}

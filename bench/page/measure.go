@@ -66,6 +66,10 @@ func measuresOf(s *scene) (all []measure) {
 	case bench.Storm:
 		add("storm.synced_ns", otherFamily, "Storm: until all are back", fmt.Sprintf("%s on %s come back at once, %s behind; from the first stream opened again until all are synced.",
 			counted(int64(sc.Watchers), "watcher"), counted(int64(sc.Streams), "stream"), counted(sc.History, "revision")))
+	case bench.Churn:
+		add("created.p99_ns", otherFamily, "Churn: from due to created, p99", fmt.Sprintf("%s watches a second begin and as many end, beside %s.", figure.Rate(sc.ChurnPerS), watchers))
+	case bench.Compaction:
+		add("notify.p99_ns", otherFamily, "Notify p99 while history is cut", fmt.Sprintf("%s; %s; %s behind when it is cut.", watchers, loadWords(sc), counted(int64(sc.Behind), "watcher")))
 	default:
 		about := watchers + "; " + loadWords(sc) + "."
 		if brief, _ := bench.DescribeScenario(sc.Name); brief != "" {
