@@ -20,10 +20,11 @@ import (
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/engines"
+	"github.com/watchkv/watchkv/cmd/watchbench/live"
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"watchbench": main})
+	testscript.Main(m, map[string]func(){"watchbench": main, "panicking": panicking})
 }
 
 // TestScript runs the binary as people do.
@@ -183,4 +184,22 @@ func hold(ts *testscript.TestScript, _ bool, args []string) {
 	engine, err := driver.Open(ts.MkAbs(args[1]), backend.Options{})
 	ts.Check(err)
 	ts.Defer(func() { ts.Check(engine.Close()) })
+}
+
+// panicking shows a live view and panics at the first key: in main, which
+// gives the terminal back on its way out, or elsewhere.
+func panicking() {
+	if live.GuardAsked(os.Args) {
+		os.Exit(live.RunGuard())
+	}
+	pressed := make(chan struct{}, 1)
+	p := live.New(live.Config{Lines: os.Stderr, Screen: os.Stderr, Interrupt: func() { pressed <- struct{}{} }})
+	defer p.End()
+	p.Start(live.Run{})
+	<-pressed
+	if os.Args[1] == "goroutine" {
+		go panic("out of tea")
+		select {}
+	}
+	panic("out of tea")
 }

@@ -30,20 +30,25 @@ type session struct {
 	before *term.State
 	tmp    string
 	read   chan struct{} // closed when all output was read
-	screen *vt.SafeEmulator
 
-	mu  sync.Mutex
-	out bytes.Buffer
+	mu     sync.Mutex // guards what is below, but for the answers that screen gives
+	screen *vt.Emulator
+	out    bytes.Buffer
 }
 
 // onTerminal starts watchbench on a terminal of a size; env is added to the
 // environment.
 func onTerminal(t *testing.T, width, height int, env []string, args ...string) *session {
 	t.Helper()
+	return startOnTerminal(t, "watchbench", width, height, env, args...)
+}
+
+func startOnTerminal(t *testing.T, name string, width, height int, env []string, args ...string) *session {
+	t.Helper()
 	self, err := os.Executable()
 	require.NoError(t, err)
-	s := &session{t: t, tmp: t.TempDir(), read: make(chan struct{}), screen: vt.NewSafeEmulator(int(width), int(height))}
-	program := filepath.Join(t.TempDir(), "watchbench") // testscript tells its commands by their name
+	s := &session{t: t, tmp: t.TempDir(), read: make(chan struct{}), screen: vt.NewEmulator(int(width), int(height))}
+	program := filepath.Join(t.TempDir(), name) // testscript tells its commands by their name
 	require.NoError(t, os.Symlink(self, program))
 	master, slave, err := pty.Open()
 	require.NoError(t, err)
@@ -79,8 +84,8 @@ func (s *session) readAll() {
 	buf := make([]byte, 4096)
 	for {
 		n, err := s.master.Read(buf)
-		_, _ = s.screen.Write(buf[:n])
 		s.mu.Lock()
+		_, _ = s.screen.Write(buf[:n])
 		s.out.Write(buf[:n])
 		s.mu.Unlock()
 		if err != nil { // EIO once nobody has the other end
@@ -98,12 +103,19 @@ func (s *session) output() string {
 // await waits until the screen shows the text.
 func (s *session) await(text string) {
 	s.t.Helper()
-	require.Eventually(s.t, func() bool { return strings.Contains(s.screen.String(), text) }, time.Minute, 10*time.Millisecond, "%q", text)
+	shown := func() bool {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		return strings.Contains(s.screen.String(), text)
+	}
+	require.Eventually(s.t, shown, time.Minute, 10*time.Millisecond, "%q", text)
 }
 
 func (s *session) resize(width, height int) {
 	s.t.Helper()
-	s.screen.Resize(int(width), int(height))
+	s.mu.Lock()
+	s.screen.Resize(width, height)
+	s.mu.Unlock()
 	require.NoError(s.t, pty.Setsize(s.master, &pty.Winsize{Cols: uint16(width), Rows: uint16(height)}))
 }
 
@@ -124,6 +136,14 @@ func (s *session) ended(code int) string {
 	entries, err := os.ReadDir(s.tmp)
 	require.NoError(s.t, err)
 	assert.Empty(s.t, entries, "temporary files")
+	return s.restored()
+}
+
+// restored returns what stands on the normal screen, when nobody has the
+// terminal any more. It must be as it was.
+func (s *session) restored() string {
+	s.t.Helper()
+	<-s.read
 	assert.False(s.t, s.screen.IsAltScreen(), "the alternate screen is left")
 	assert.False(s.t, s.screen.CursorHidden(), "the cursor is shown")
 	if after, err := term.GetState(int(s.master.Fd())); err == nil { // some systems forget it with the last user
@@ -139,6 +159,7 @@ func (s *session) ended(code int) string {
 var endless = []string{"run", "-b", "mem", "-s", "notify", "--shape", "one-key", "-w", "20", "-r", "200", "-d", "1h", "--warmup", "0s"}
 
 func TestLiveViewOnATerminal(t *testing.T) {
+	t.Parallel()
 	s := onTerminal(t, 100, 30, nil, endless...)
 	s.await("events checked")
 	s.await("q to stop")
@@ -159,6 +180,7 @@ func TestLiveViewOnATerminal(t *testing.T) {
 }
 
 func TestLiveViewEnds(t *testing.T) {
+	t.Parallel()
 	running := func(t *testing.T) *session {
 		t.Helper()
 		s := onTerminal(t, 100, 30, nil, endless...)
@@ -166,6 +188,7 @@ func TestLiveViewEnds(t *testing.T) {
 		return s
 	}
 	t.Run("by itself", func(t *testing.T) {
+		t.Parallel()
 		s := onTerminal(t, 100, 30, nil, "run", "-b", "mem", "-s", "notify", "--shape", "one-key", "-w", "20", "-r", "200", "-d", "1s", "--warmup", "0s")
 		normal := s.ended(exitMeasured)
 		start, end := strings.Index(normal, "plan     notify one-key   1 s"), strings.Index(normal, "all promises kept")
@@ -175,16 +198,19 @@ func TestLiveViewEnds(t *testing.T) {
 		assert.Contains(t, s.output(), "\x1b[32mall promises kept\x1b[0m")
 	})
 	t.Run("ctrl-c twice", func(t *testing.T) {
+		t.Parallel()
 		s := running(t)
 		s.press("\x03\x03")
 		s.ended(exitInterrupted)
 	})
 	t.Run("SIGTERM", func(t *testing.T) {
+		t.Parallel()
 		s := running(t)
 		require.NoError(t, s.cmd.Process.Signal(syscall.SIGTERM))
 		assert.Contains(t, s.ended(exitInterrupted), "CUT SHORT")
 	})
 	t.Run("SIGTERM twice", func(t *testing.T) {
+		t.Parallel()
 		s := running(t)
 		for range 2 {
 			err := s.cmd.Process.Signal(syscall.SIGTERM)
@@ -195,6 +221,7 @@ func TestLiveViewEnds(t *testing.T) {
 }
 
 func TestNoLiveView(t *testing.T) {
+	t.Parallel()
 	short := []string{"run", "-b", "mem", "-s", "notify", "--shape", "one-key", "-w", "20", "-r", "200", "-d", "3s", "--warmup", "0s"}
 	for _, c := range []struct {
 		name string
@@ -206,6 +233,7 @@ func TestNoLiveView(t *testing.T) {
 		{"quiet", nil, []string{"--quiet"}, false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
 			s := onTerminal(t, 100, 30, c.env, append(short, c.args...)...)
 			s.ended(exitMeasured)
 			out := s.output()
@@ -218,6 +246,7 @@ func TestNoLiveView(t *testing.T) {
 
 // Without colour and UTF-8 the screen has neither.
 func TestLiveViewPlain(t *testing.T) {
+	t.Parallel()
 	s := onTerminal(t, 100, 30, []string{"NO_COLOR=1", "LC_ALL=C"}, endless...)
 	s.await("events checked")
 	s.press("q")
@@ -229,4 +258,30 @@ func TestLiveViewPlain(t *testing.T) {
 	assert.NotContains(t, out, "\x1b[31m")
 	assert.NotContains(t, out, "\x1b[2m")
 	assert.NotContains(t, out, "\x1b[1m")
+}
+
+// What ends the program without asking it does not leave the terminal behind.
+func TestLiveViewDies(t *testing.T) {
+	t.Parallel()
+	t.Run("SIGKILL", func(t *testing.T) {
+		t.Parallel()
+		s := onTerminal(t, 100, 30, nil, endless...)
+		s.await("events checked")
+		require.NoError(t, s.cmd.Process.Kill())
+		assert.Contains(t, s.restored(), "plan     notify one-key")
+		_ = s.cmd.Wait()
+	})
+	for _, where := range []string{"main", "goroutine"} {
+		t.Run("panic in "+where, func(t *testing.T) {
+			t.Parallel()
+			s := startOnTerminal(t, "panicking", 100, 60, nil, where)
+			s.await("q to stop")
+			s.press("q")
+			normal := s.restored()
+			assert.Contains(t, normal, "panic: out of tea")
+			assert.Contains(t, normal, "goroutine ")
+			_ = s.cmd.Wait()
+			assert.Equal(t, 2, s.cmd.ProcessState.ExitCode())
+		})
+	}
 }

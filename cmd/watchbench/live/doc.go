@@ -13,6 +13,9 @@
 //	shower   one a Progress   wakes on what is to be shown    ends with End or Abort
 //	screen   one a Progress   wakes on the shower, the terminal's size and keys; ends with the shower
 //
+// While the screen stands, a second process of the program waits for the end
+// of the first, to give the terminal back after a panic in any goroutine.
+//
 // The screen is Bubble Tea's; it starts some of its own and awaits them. A
 // terminal that takes nothing (Ctrl-S) holds up the shower and never a
 // measurement: what cannot be shown in time is passed over.

@@ -14,6 +14,7 @@ const framesPerS = 10
 // or kill.
 type screen struct {
 	program *tea.Program
+	guard   *guard        // nil if there is none
 	done    chan struct{} // closed by the goroutine, when the terminal is as it was
 	err     error         // of the program; may be read once done is closed
 }
@@ -31,11 +32,12 @@ func openScreen(out *os.File, style Style, s Snapshot, interrupt func()) *screen
 	if style.Color {
 		profile = colorprofile.ANSI
 	}
-	sc := &screen{done: make(chan struct{})}
+	sc := &screen{done: make(chan struct{}), guard: startGuard(out)}
 	sc.program = tea.NewProgram(model{snapshot: s, style: style, interrupt: interrupt},
 		tea.WithOutput(out), tea.WithFPS(framesPerS), tea.WithColorProfile(profile), tea.WithoutSignalHandler())
 	go func() {
 		defer close(sc.done)
+		defer sc.guard.end()
 		_, sc.err = sc.program.Run()
 	}()
 	return sc
