@@ -36,6 +36,8 @@ var betterOf = map[string]Direction{
 	"generator.backlog_ratio":     Less,
 	"latency_above_1h":            Less,
 	"cpu.cores":                   Less,
+	"cpu.busy_ratio":              Less,
+	"prevkv.absent":               Neither,
 	"put.unanswered":              Less,
 	"put.refused":                 Less,
 	"server.cpu_cores":            Less,

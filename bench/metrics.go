@@ -88,7 +88,7 @@ var otherMetrics = []Metric{
 	{"latency_above_1h", "latencies too long for the histograms"},
 	{"cpu.cores", "processors used, generator and checker included"},
 	{"cpu.busy_ratio", "the same, of those that the process may use"},
-	{"prevkv.absent", "events without the previous value that was asked for, because it was compacted"},
+	{"prevkv.absent", "events whose previous value was asked for and is compacted"},
 	{"memory.heap_max_bytes", "most heap in use, generator and checker included"},
 	{"memory.heap_grown_bytes", "the same above what was in use when the measurement began"},
 	{"memory.rss_max_bytes", "most resident memory of the process"},

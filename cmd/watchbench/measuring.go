@@ -166,10 +166,17 @@ func (m *measuring) cause(s subject, err error) error {
 func recorded(args []string) []string {
 	words := append([]string{"watchbench"}, struck(args[1:])...)
 	home, err := os.UserHomeDir()
-	if err != nil || len(filepath.Clean(home)) < 2 {
+	if err != nil {
 		return words
 	}
-	home = filepath.Clean(home)
+	return homeless(words, filepath.Clean(home))
+}
+
+// homeless has ~ for the home directory.
+func homeless(words []string, home string) []string {
+	if len(home) < 2 { // it is the root of everything, or nothing
+		return words
+	}
 	for i, word := range words {
 		value := word
 		if at := strings.IndexByte(word, '='); strings.HasPrefix(word, "-") && at >= 0 {
