@@ -94,7 +94,7 @@ func (c *consumer) plan(r watch.Request) {
 	c.requests = append(c.requests, r)
 	if !c.session.options.Unchecked {
 		c.checks = append(c.checks, watchtest.NewWatch(r, watchtest.Options{
-			History: c.session.history, ID: r.ID, EtcdRules: c.session.etcdRules,
+			History: c.session.history, ID: r.ID, EtcdRules: c.session.etcdRules, Excuse: c.session.excuse,
 			Record: keptResponses(c.session.sc.Watchers), Now: func() time.Duration { return c.received },
 		}))
 	}

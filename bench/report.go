@@ -223,6 +223,9 @@ func (r *report) head() {
 		verdict = "promises kept until then"
 	default:
 		verdict = r.paint.green(verdict)
+		if rules, _ := r.allowed(); len(rules) > 0 {
+			verdict = r.paint.yellow("all promises kept but " + joinAnd(rules))
+		}
 	}
 	r.line("%s   %s, %s   seed %d   %s", name, counted(watchers, "watcher"), counted(streams, "stream"), r.res.Plan.Seed, verdict)
 	if src := r.res.Source; src != nil {
@@ -239,6 +242,9 @@ func counted(n int, what string) string {
 	}
 	return figure.Count(int64(n)) + " " + what
 }
+
+// verdictIndent is where the verdicts' text begins.
+const verdictIndent = 15
 
 // verdicts names the promises by what became of them.
 func (r *report) verdicts() {
@@ -265,7 +271,9 @@ func (r *report) verdicts() {
 			unseen = append(unseen, word)
 		}
 	}
-	const indent = 15
+	const indent = verdictIndent
+	_, allowed := r.allowed()
+	r.lines = append(r.lines, allowed...)
 	lines := wrap("  kept", indent, good)
 	tail := figure.Count(checked) + " events checked"
 	if last := lines[len(lines)-1]; len(last)+2+len(tail) <= reportWidth {

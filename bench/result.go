@@ -78,6 +78,8 @@ type Run struct {
 	Took  time.Duration `json:"took_ns,omitempty"`
 
 	Promises []Promise `json:"promises"`
+	// Allowed are broken promises that were allowed to.
+	Allowed []Allowed `json:"allowed_broken,omitempty"`
 	// Metrics by name; the unit ends it. What was not measured is not here
 	// but in NotMeasured, with the reason.
 	Metrics     map[string]float64   `json:"metrics,omitempty"`
@@ -135,6 +137,12 @@ type Part struct {
 	Name string        `json:"name"`
 	From time.Duration `json:"from_ns"`
 	To   time.Duration `json:"to_ns"`
+}
+
+// Allowed is a promise that broke and was allowed to.
+type Allowed struct {
+	Broken        // the first time
+	Watches int64 `json:"watches"` // that broke it; they were checked no further
 }
 
 // Broken is the record of a broken promise.

@@ -45,6 +45,10 @@ type Options struct {
 	// Recording is the history that the scenario replay replays; Kind must
 	// hold it.
 	Recording *Recording
+	// Allowed are rules that may break: the break is named in Run.Allowed, and
+	// figures are made all the same. A watch that broke one is checked no
+	// further.
+	Allowed []string
 	// Observe is told every half second what the last second looked like; nil
 	// is nobody. It is called from one goroutine at a time and should return
 	// soon.
@@ -201,6 +205,7 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 	err = errors.Join(err, judged)
 	if !r.options.Unchecked {
 		run.Promises = promises(counts, err, r.options.Kind.Facts().EtcdRules)
+		run.Allowed = s.allowedBreaks(run.Promises)
 	}
 	if s.ended > 0 { // something was measured
 		m.figures(s, &run)

@@ -59,6 +59,8 @@ type session struct {
 	checkedBefore      int64
 	stage              atomic.Pointer[string] // what goes on, if the scenario says it
 	errors             atomic.Int64
+	allowedMu          sync.Mutex   // guards allowed; a leaf
+	allowed            []Allowed    // promises that broke and may, the first of each rule
 	unanswered         atomic.Int64 // puts whose outcome nobody knows
 	refused            atomic.Int64 // puts that were not done
 	options            Options

@@ -61,7 +61,7 @@ func (c *consumer) visit(r watch.Request, due int64) (*visit, error) {
 	c.visits.mu.Unlock()
 	v.id, v.request = r.ID, r
 	if !c.session.options.Unchecked {
-		v.check = watchtest.NewWatch(r, watchtest.Options{History: c.session.history, ID: r.ID, EtcdRules: c.session.etcdRules})
+		v.check = watchtest.NewWatch(r, watchtest.Options{History: c.session.history, ID: r.ID, EtcdRules: c.session.etcdRules, Excuse: c.session.excuse})
 	}
 	c.visits.mu.Lock()
 	c.visits.open[v.id] = v

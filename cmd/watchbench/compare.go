@@ -139,6 +139,10 @@ func (c *compareCommand) choose(targets []string) error {
 	case 1:
 		return misused("compare needs two targets or more, and has only %q; one alone: watchbench run", targets[0])
 	}
+	var err error
+	if c.allowed, err = c.server.allowedRules(); err != nil {
+		return err
+	}
 	if err := c.server.needed(slices.ContainsFunc(targets, isServer)); err != nil {
 		return err
 	}
@@ -192,7 +196,7 @@ func (c *compareCommand) target(s *side) compare.Target {
 			sc := plan.Scenarios[0]
 			c.progress.Start(live.Run{Title: c.title, Target: s.bed.kind.Facts(), Plan: plan, Cores: s.bed.machine.Cores})
 			return bench.Measure(ctx, plan, bench.Options{
-				Kind: s.bed.kind, Dir: s.dir, Folder: folder, Keep: !c.place.temp, Observe: c.progress.Tick,
+				Kind: s.bed.kind, Dir: s.dir, Folder: folder, Keep: !c.place.temp, Observe: c.progress.Tick, Allowed: c.allowed,
 				Longest: sc.Warmup + sc.Duration + c.limit,
 			})
 		},

@@ -86,6 +86,9 @@ func (m *maxCommand) run() (err error) {
 	if err := m.read(); err != nil {
 		return err
 	}
+	if m.allowed, err = m.store.server.allowedRules(); err != nil {
+		return err
+	}
 	if m.subject, err = m.store.subject(context.Background(), m.term); err != nil {
 		return err
 	}

@@ -27,6 +27,7 @@ type measuring struct {
 	progress *live.Progress
 	title    string
 	opened   opened
+	allowed  []string // rules that may break
 }
 
 // opened are the subjects that were opened, for one who ends the program at
@@ -80,7 +81,7 @@ func (m *measuring) open(s subject) (b bed, err error) {
 // Observe are filled in here. The result is not nil.
 func (m *measuring) measure(ctx context.Context, b bed, plan bench.Plan, o bench.Options) (*bench.Result, error) {
 	o.Kind, o.Dir, o.Keep = b.kind, m.place.dir, !m.place.temp
-	o.Observe = m.progress.Tick
+	o.Observe, o.Allowed = m.progress.Tick, m.allowed
 	m.progress.Start(live.Run{Title: m.title, Target: b.kind.Facts(), Plan: plan, Cores: b.machine.Cores})
 	res, err := bench.Measure(ctx, plan, o)
 	res.MadeBy, res.Machine, res.Command = madeBy(b.kind.Facts().Engine), b.machine, recorded(m.args)

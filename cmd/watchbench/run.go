@@ -50,6 +50,9 @@ func (r *runCommand) run() (err error) {
 	if err := r.readLike(); err != nil {
 		return err
 	}
+	if r.allowed, err = r.store.server.allowedRules(); err != nil {
+		return err
+	}
 	chosen, err := r.store.subject(context.Background(), r.term)
 	if err != nil {
 		return err

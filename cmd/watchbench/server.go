@@ -346,6 +346,23 @@ func (f *serverFlags) meter(tls *tls.Config) (etcd.Meter, error) {
 	return nil, nil
 }
 
+// allowedRules are the rules of --allow-broken.
+func (f *serverFlags) allowedRules() ([]string, error) {
+	if !f.set.Changed("allow-broken") {
+		return nil, nil
+	}
+	var rules []string
+	known := ruleNames()
+	for rule := range strings.SplitSeq(f.allowBroken, ",") {
+		name := strings.ToUpper(strings.TrimSpace(rule))
+		if !slices.Contains(known, name) {
+			return nil, misused("--allow-broken %q: no rule that a server promises%s all: watchbench help run", rule, orSemicolon(didYouMean(name, known)))
+		}
+		rules = append(rules, name)
+	}
+	return rules, nil
+}
+
 // allowed is the size of --allow-write; 0 if it is not given.
 func (f *serverFlags) allowed() (int64, error) {
 	if !f.set.Changed("allow-write") {

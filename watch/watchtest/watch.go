@@ -32,6 +32,10 @@ type Options struct {
 	// Now is the time for Broken.At, from any moment on; it is asked for every
 	// response. nil leaves times out.
 	Now func() time.Duration
+	// Excuse is asked about a broken promise, by the goroutine that delivers.
+	// If it agrees, nobody is told, and the watch is checked no further; nil
+	// excuses nothing.
+	Excuse func(*Broken) bool
 }
 
 // Watch checks the responses of one watch. It takes about 700 bytes and its
@@ -57,6 +61,7 @@ type Watch struct {
 
 	asked   atomic.Bool // CancelAsked was called
 	broken  *Broken
+	excused bool // broken was, by Options.Excuse
 	suspect *suspect
 	trace   trace
 	matcher matcher
@@ -111,6 +116,10 @@ func (w *Watch) Next() int64 {
 // Deliver takes the next response of the watch. It returns nil, or a *Broken,
 // which every later call repeats. The response is not kept.
 func (w *Watch) Deliver(r *watch.Response) error {
+	if w.excused {
+		w.counts.Responses++
+		return nil
+	}
 	if w.broken == nil {
 		w.counts.Responses++
 		b := w.deliver(r)
@@ -122,8 +131,17 @@ func (w *Watch) Deliver(r *watch.Response) error {
 			return nil
 		}
 		w.fail(b, r)
+		if w.excuses() {
+			return nil
+		}
 	}
 	return w.broken
+}
+
+// excuses reports that the break just found is to be passed over.
+func (w *Watch) excuses() bool {
+	w.excused = w.opts.Excuse != nil && w.opts.Excuse(w.broken)
+	return w.excused
 }
 
 func (w *Watch) fail(b *Broken, r *watch.Response) {
@@ -350,11 +368,17 @@ func (w *Watch) progresses(r *watch.Response) *Broken {
 // that was acknowledged; what no writer was answered with is then known to
 // be nobody's.
 func (w *Watch) Finish(upTo int64) error {
+	if w.excused {
+		return nil
+	}
 	if w.broken != nil {
 		return w.broken
 	}
 	if b := w.finish(upTo); b != nil {
 		w.fail(b, nil)
+		if w.excuses() {
+			return nil
+		}
 		return b
 	}
 	return nil
