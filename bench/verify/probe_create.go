@@ -13,9 +13,10 @@ import (
 // negative is an id that means nothing to anybody.
 const negative = -5
 
-// answered waits until every create of the lane has its answer.
+// answered waits until every create of the lane has its answer, and reports
+// whether each is known to be its own.
 func (l *lane) answered() bool {
-	return l.until("create", func() bool { return len(l.asked) == 0 })
+	return l.until("create", func() bool { return len(l.asked) == 0 || l.mixedUp }) && !l.mixedUp
 }
 
 // probeIDs: ids that are picked, given, in use, negative; and cancels of ids
@@ -243,34 +244,49 @@ func probeWire(s *scene) {
 	}
 	s.must("send an unknown request", stream.SendUnknown())
 	r := s.prefixed()
+	plain := l.create(r)
 	r.UnknownFilter = true
 	odd := l.create(r)
-	if !l.answered() {
+	if !l.survives("C17", "send", "an unknown request", func() bool { return len(l.asked) == 0 }) {
+		return
+	}
+	if odd.refused != nil {
+		s.broke("C17", "a create with an unknown filter was refused", odd.answer()...)
 		return
 	}
 	rev := s.put("a", "1")
-	if l.until("an event", func() bool { return odd.failed || odd.has(s.key("a"), rev) }) {
-		s.tally.saw("C17", 2)
+	l.until("an event", func() bool { return plain.failed || plain.has(s.key("a"), rev) })
+	l.finish()
+	if s.failed() {
+		return
 	}
+	s.tally.saw("C17", 2)
 	s.must("close the sending side", stream.CloseSend())
 	s.settle(2)
 	rev = s.put("a", "2")
-	for !s.failed() && !odd.failed && !odd.has(s.key("a"), rev) {
-		if rs, err := l.stream.Recv(s.ctx); err != nil && s.ctx.Err() == nil {
-			s.broke("C18", fmt.Sprintf("the stream ended: %v", err),
-				Line{What: "create", Text: odd.describe()}, Line{What: "close", Text: "the sending side"},
-				Line{Mark: true, What: "end", Text: err.Error()})
-			return
-		} else if err != nil {
-			s.fail("an event after closing the sending side", err)
-		} else {
-			for i := range rs {
-				l.take(&rs[i])
-			}
-		}
-	}
-	if !s.failed() {
+	if l.survives("C18", "close", "the sending side", func() bool { return plain.failed || plain.has(s.key("a"), rev) }) {
 		s.tally.saw("C18", 1)
 	}
-	odd.settled()
+}
+
+// survives receives until done. A stream that ends instead breaks the rule:
+// what was done to it stands in the record.
+func (l *lane) survives(rule, did, to string, done func() bool) bool {
+	s := l.s
+	for !s.failed() && !done() {
+		rs, err := l.stream.Recv(s.ctx)
+		for i := range rs {
+			l.take(&rs[i])
+		}
+		switch {
+		case err == nil:
+		case s.ctx.Err() != nil:
+			s.fail(did+" "+to, err)
+		default:
+			s.broke(rule, fmt.Sprintf("the stream ended: %v", err),
+				Line{What: "create", Text: l.all[0].describe()}, Line{What: did, Text: to}, Line{Mark: true, What: "end", Text: err.Error()})
+			return false
+		}
+	}
+	return !s.failed()
 }

@@ -34,6 +34,7 @@ func probeLive(s *scene) {
 	if s.failed() {
 		return
 	}
+	l.all[0].together(s.txns)
 	s.tally.saw("F2", int64(len(s.puts(l.all[0], mvcc.EventPut))+len(s.puts(l.all[0], mvcc.EventDelete))))
 	for _, c := range []struct {
 		w      *watched
@@ -41,6 +42,23 @@ func probeLive(s *scene) {
 	}{{noPut, []mvcc.EventType{mvcc.EventPut}}, {noDelete, []mvcc.EventType{mvcc.EventDelete}}, {neither, []mvcc.EventType{mvcc.EventPut, mvcc.EventDelete}}} {
 		for _, typ := range c.unseen {
 			s.tally.saw("F1", int64(len(s.puts(l.all[0], typ)))) // each could have come
+		}
+	}
+}
+
+// together: the events of a transaction have its revision, all of them.
+func (w *watched) together(txns map[int64]int) {
+	s := w.lane.s
+	got := map[int64]int{}
+	for _, e := range w.allEvents() {
+		got[e.KV.ModRevision]++
+	}
+	for rev, n := range txns {
+		s.tally.saw("E1", int64(n))
+		if got[rev] != n {
+			s.broke("E1", fmt.Sprintf("%d of a transaction's %d events have its revision %d", got[rev], n, rev),
+				Line{What: "txn", Text: fmt.Sprintf("of %d changes at revision %d", n, rev)},
+				Line{Mark: true, What: "events", Text: fmt.Sprintf("%d at revision %d", got[rev], rev)})
 		}
 	}
 }

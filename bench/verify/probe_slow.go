@@ -82,7 +82,6 @@ const (
 	slowRounds  = 2
 	slowValue   = 16 << 10
 	slowControl = 200
-	healthyTime = 6 * time.Second
 )
 
 // probeSlow: a stream that nobody reads, with more events for it than can be
@@ -127,7 +126,7 @@ func probeSlow(s *scene) {
 func (s *scene) unhindered(slow, healthy *lane, last int64) {
 	w := healthy.all[0]
 	arrived := func() bool { return w.failed || w.has(s.key("k"), last) }
-	for until := time.Now().Add(healthyTime); !arrived() && time.Now().Before(until) && !s.failed(); {
+	for until := time.Now().Add(s.patience); !arrived() && time.Now().Before(until) && !s.failed(); {
 		healthy.recvFor(again)
 	}
 	if s.failed() {
@@ -149,12 +148,12 @@ func (s *scene) unhindered(slow, healthy *lane, last int64) {
 	}
 	stop()
 	if !arrived() {
-		s.tally.lacking("V4", fmt.Sprintf("nothing came within %v", healthyTime))
+		s.tally.lacking("V4", fmt.Sprintf("nothing came within %v", s.patience))
 		return
 	}
-	s.broke("V4", fmt.Sprintf("nothing came for %v, until another stream was read", healthyTime),
+	s.broke("V4", fmt.Sprintf("nothing came for %v, until another stream was read", s.patience),
 		Line{What: "put", Text: fmt.Sprintf("k@%d", last), Note: "one stream is not read"},
-		Line{What: "wait", Text: "on another stream", Note: fmt.Sprintf("nothing for %v", healthyTime)},
+		Line{What: "wait", Text: "on another stream", Note: fmt.Sprintf("nothing for %v", s.patience)},
 		Line{What: "read", Text: "the first stream"},
 		Line{Mark: true, What: "event", Text: fmt.Sprintf("PUT k@%d", last), Note: "now it comes"})
 }
@@ -189,7 +188,9 @@ func (s *scene) control() {
 		r.ID = int64(i + 1)
 		l.create(r)
 	}
-	l.answered()
+	if !l.answered() {
+		return
+	}
 	for _, w := range l.all {
 		l.cancel(w)
 	}

@@ -75,29 +75,32 @@ func probeTransactions(s *scene) {
 				Line{What: "txn", Text: c.name}, Line{Mark: true, What: "answer", Text: answer[refused], Note: "want " + answer[c.refused]})
 		}
 	}
-	s.readYourWrites()
-	s.counter()
+	if s.readYourWrites() {
+		s.counter()
+	}
 }
 
-// readYourWrites: what was acknowledged is read.
-func (s *scene) readYourWrites() {
+// readYourWrites: what was acknowledged is read. It reports whether it was.
+func (s *scene) readYourWrites() bool {
 	for i := range 20 {
 		want := fmt.Sprint(i)
 		rev := s.put("read", want)
 		if s.failed() {
-			return
+			return false
 		}
 		r, err := s.subject.Range(s.ctx, s.key("read"), nil, mvcc.RangeOptions{})
 		if s.must("read", err); err != nil {
-			return
+			return false
 		}
 		s.tally.saw("G9", 1)
 		if len(r.KVs) != 1 || string(r.KVs[0].Value) != want || r.KVs[0].ModRevision != rev || r.Rev < rev {
 			s.broke("G9", fmt.Sprintf("a read after the answer at revision %d does not see it", rev),
 				Line{What: "put", Text: fmt.Sprintf("read=%s@%d", want, rev)},
 				Line{Mark: true, What: "read", Text: fmt.Sprintf("%d keys at revision %d", len(r.KVs), r.Rev)})
+			return false
 		}
 	}
+	return true
 }
 
 const (

@@ -35,6 +35,7 @@ const (
 	wholeTime   = 55 * time.Second
 	cleanupTime = 4 * time.Second
 	answerTime  = 3 * time.Second
+	patience    = 6 * time.Second
 )
 
 // probe is one scene, and the rules it is about.
@@ -66,7 +67,7 @@ func Run(ctx context.Context, subject Subject, o Options) (*Report, error) {
 	began := time.Now()
 	whole, cancel := context.WithTimeout(ctx, wholeTime)
 	defer cancel()
-	r := &runner{subject: subject, facts: subject.Facts(), o: o, tally: newTally()}
+	r := &runner{subject: subject, facts: subject.Facts(), o: o, tally: newTally(), patience: patience}
 	if err := r.answers(whole); err != nil {
 		return nil, fmt.Errorf("%s does not answer: %w", r.facts.Name, err)
 	}
@@ -122,10 +123,11 @@ func (r *runner) inTurn(ctx context.Context, list []probe) {
 }
 
 type runner struct {
-	subject Subject
-	facts   Facts
-	o       Options
-	tally   *tally
+	subject  Subject
+	facts    Facts
+	o        Options
+	tally    *tally
+	patience time.Duration
 }
 
 func (r *runner) lack(rules []string, why string) {
@@ -144,7 +146,7 @@ func (r *runner) probe(whole context.Context, p *probe, over <-chan struct{}) er
 	defer cancel()
 	s := &scene{
 		ctx: ctx, subject: r.subject, facts: r.facts, tally: r.tally,
-		prefix: r.o.Prefix + p.name + "/", renames: p.renames, over: over, looked: map[string]bool{},
+		prefix: r.o.Prefix + p.name + "/", renames: p.renames, over: over, patience: r.patience, looked: map[string]bool{}, txns: map[int64]int{},
 	}
 	s.floor = s.rev()
 	s.book = newBook(s.floor)
