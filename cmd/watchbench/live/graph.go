@@ -56,13 +56,14 @@ func (v view) graph(rows int) []string {
 	plot := plotted(data, rows, float64(high-low))
 	labels := axisLabels(low, high, rows)
 	ends := curveEnds(data, rows, float64(high-low))
+	begins := beginnings(v.s.Past, plot, width)
 	for i := range lines {
 		axis := "│"
 		if labels[i] != "" {
 			axis = "┤"
 		}
 		label := strings.Repeat(" ", max(0, graphLeft-1-len([]rune(labels[i])))) + labels[i] + " "
-		lines[i] = v.dim(label+axis) + v.strokes(plot[i], width) + " " + v.dim(ends[i])
+		lines[i] = v.dim(label+axis) + v.strokes(plot[i], begins[i]) + " " + v.dim(ends[i])
 	}
 	return append(lines, v.timeAxis(width)...)
 }
@@ -86,8 +87,9 @@ func plotted(data [][]float64, rows int, height float64) [][]rune {
 	return out
 }
 
-// strokes turns a row of the plot into what the terminal shows.
-func (v view) strokes(row []rune, width int) string {
+// strokes turns a row of the plot into what the terminal shows; what is behind
+// it shows where no curve is.
+func (v view) strokes(row, behind []rune) string {
 	var b, run strings.Builder
 	dim := false
 	flush := func(next bool) {
@@ -99,8 +101,8 @@ func (v view) strokes(row []rune, width int) string {
 		run.Reset()
 		dim = next
 	}
-	for i := range width {
-		r, isDim := ' ', dim
+	for i := range behind {
+		r, isDim := behind[i], dim || behind[i] != ' '
 		if i < len(row) {
 			for _, c := range curves {
 				if n := row[i] - c.first; n >= 0 && int(n) < len(strokes) {
@@ -117,6 +119,55 @@ func (v view) strokes(row []rune, width int) string {
 	return b.String()
 }
 
+// beginnings are what stands behind the curves: where a scenario or target
+// began, and its name in the first row with room for it.
+func beginnings(past []Point, plot [][]rune, width int) [][]rune {
+	out := make([][]rune, len(plot))
+	for i := range out {
+		out[i] = []rune(strings.Repeat(" ", width))
+	}
+	for i, p := range past {
+		col := columnOf(past, p, width)
+		if p.Label == "" || col < 0 {
+			continue
+		}
+		for row := range out {
+			out[row][col] = '┊'
+		}
+		room := width - col - 1
+		for _, next := range past[i+1:] {
+			if next.Label != "" {
+				room = columnOf(past, next, width) - col - 1
+				break
+			}
+		}
+		name := []rune(p.Label)
+		for row := range out {
+			if len(name) <= room && free(plot[row], col+1, len(name)) {
+				copy(out[row][col+1:], name)
+				break
+			}
+		}
+	}
+	return out
+}
+
+// free reports whether n columns of a row are blank.
+func free(row []rune, from, n int) bool {
+	for i := from; i < min(from+n, len(row)); i++ {
+		if row[i] != ' ' {
+			return false
+		}
+	}
+	return true
+}
+
+// columnOf is where a point is in the plot; below 0: too long ago.
+func columnOf(past []Point, p Point, width int) int {
+	now := past[len(past)-1].At
+	return width - 1 - int(float64(now-p.At)/float64(span)*float64(width-1)+0.5)
+}
+
 // resample makes one value for each column: the highest of its time, as
 // logarithm of nanoseconds. A column without a point is NaN.
 func resample(past []Point, width int, of func(Point) time.Duration) []float64 {
@@ -124,13 +175,8 @@ func resample(past []Point, width int, of func(Point) time.Duration) []float64 {
 	for i := range out {
 		out[i] = math.NaN()
 	}
-	if len(past) == 0 {
-		return out
-	}
-	now := past[len(past)-1].At
 	for _, p := range past {
-		d := of(p)
-		i := width - 1 - int(float64(now-p.At)/float64(span)*float64(width-1)+0.5)
+		d, i := of(p), columnOf(past, p, width)
 		if d < 0 || i < 0 {
 			continue
 		}

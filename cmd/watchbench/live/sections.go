@@ -60,9 +60,9 @@ func (v view) warning() string {
 	for _, r := range marks(t) {
 		switch {
 		case r.kind == "rate" && t.Into >= 2*time.Second: // before, it has only begun
-			texts = append(texts, "the intended rate is missed")
+			texts = append(texts, "rate missed")
 		case r.kind == "late":
-			texts = append(texts, fmt.Sprintf("generator late by %s, %s of notify p99", roughly(t.Late), figure.Percent(float64(t.Late)/float64(t.P99))))
+			texts = append(texts, fmt.Sprintf("generator late by %s, %s of p99", roughly(t.Late), figure.Percent(float64(t.Late)/float64(t.P99))))
 		}
 	}
 	if len(texts) == 0 {
@@ -115,9 +115,19 @@ func (v view) watchers() []string {
 		row("synced", t.Synced, t.Live, t.SyncedBehind),
 		row("unsynced", t.Unsynced, catchUp, t.UnsyncedBehind),
 		row("victim", t.Victims, 0, t.VictimBehind),
-		fmt.Sprintf("   victims so far %-12scatch-up  memory %s   index %s   scan %s events/s",
-			figure.Count(t.VictimsSoFar), figure.Rate(t.CatchUp[0]), figure.Rate(t.CatchUp[1]), figure.Rate(t.CatchUp[2])),
+		v.ways(),
 	}
+}
+
+// ways says how catch-up reads.
+func (v view) ways() string {
+	t := v.s.Tick
+	text := fmt.Sprintf("   victims so far %-12scatch-up  memory %s   index %s   scan %s events/s",
+		figure.Count(t.VictimsSoFar), figure.Rate(t.CatchUp[0]), figure.Rate(t.CatchUp[1]), figure.Rate(t.CatchUp[2]))
+	if len(text) > v.width {
+		return "   " + strings.Join(strings.Fields(text), " ")
+	}
+	return text
 }
 
 func (v view) promises() string {

@@ -11,7 +11,9 @@ import (
 type Run struct {
 	// Title says where in a longer work it stands: "bolt 2 of 3, repetition 4
 	// of 6", "step 5: 50,000 puts/s". Empty for a run alone.
-	Title  string
+	Title string
+	// Label names it in the graph; empty is the scenario under way.
+	Label  string
 	Target bench.TargetFacts
 	Plan   bench.Plan
 	Cores  int // of this machine
@@ -37,6 +39,8 @@ type Snapshot struct {
 type Point struct {
 	At            time.Duration // since the screen began
 	P50, P99, Max time.Duration
+	// Label is what begins with this point; empty if nothing does.
+	Label string
 }
 
 const (
@@ -53,8 +57,15 @@ func (s Snapshot) began(r Run) Snapshot {
 
 // ticked is the snapshot with one more tick; at is since the screen began.
 func (s Snapshot) ticked(t bench.Tick, at time.Duration) Snapshot {
+	p := Point{At: at, P50: t.P50, P99: t.P99, Max: t.Max}
+	if !s.Begun || t.Planned != s.Tick.Planned || t.Repetition != s.Tick.Repetition {
+		p.Label = s.Run.Label
+		if p.Label == "" {
+			p.Label = t.Scenario
+		}
+	}
 	s.Tick, s.Begun = t, true
-	s.Past = append(s.Past, Point{At: at, P50: t.P50, P99: t.P99, Max: t.Max})
+	s.Past = append(s.Past, p)
 	for len(s.Past) > 0 && s.Past[0].At < at-span {
 		s.Past = s.Past[1:]
 	}

@@ -33,7 +33,7 @@ func (s Style) red(text string) string {
 // plainer replaces what only UTF-8 has.
 var plainer = strings.NewReplacer(
 	"µ", "u", "·", "-", "█", "#", "━", "=", "╸", "-", "─", "-",
-	"│", "|", "┤", "+", "└", "+", "┬", "+", "╭", ".", "╮", ".", "╰", "'", "╯", "'", "╌", ".", "╴", "-", "╶", "-",
+	"│", "|", "┤", "+", "└", "+", "┬", "+", "╭", ".", "╮", ".", "╰", "'", "╯", "'", "╌", ".", "┊", ":", "╴", "-", "╶", "-",
 )
 
 // locale writes text in the characters of the terminal.

@@ -122,7 +122,11 @@ func (v view) title() string {
 	if part >= 0 {
 		right += "  " + v.progress(part, 13)
 	}
-	for _, text := range []string{right, short, what} {
+	least := what
+	if v.s.Run.Title != "" {
+		least = when
+	}
+	for _, text := range []string{right, short, least} {
 		if ansi.StringWidth(left)+ansi.StringWidth(text)+2 <= v.width {
 			return line(v.width, left, text)
 		}

@@ -36,6 +36,9 @@ func past(seconds int) (points []live.Point) {
 		}
 		points = append(points, live.Point{At: time.Duration(i) * 500 * ms, P50: 318 * time.Microsecond, P99: p99, Max: peak})
 	}
+	if len(points) > 60 {
+		points[0].Label, points[60].Label, points[90].Label = "catchup/whole", "slow", "interference"
+	}
 	return points
 }
 
