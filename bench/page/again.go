@@ -19,7 +19,12 @@ type again struct {
 
 func (b *builder) again() again {
 	a := again{Files: b.names}
-	a.Facts = append(a.Facts, b.bySubject("Machine", func(s *subject) string { return machineWords(s.results[0].Machine) }))
+	a.Facts = append(a.Facts, b.bySubject("Machine", func(s *subject) string {
+		if s.served() {
+			return "of the client: " + machineWords(s.results[0].Machine)
+		}
+		return machineWords(s.results[0].Machine)
+	}))
 	a.Facts = append(a.Facts, b.bySubject("Program", func(s *subject) string { return programOf(s.results[0].MadeBy) }))
 	a.Facts = append(a.Facts, b.bySubject("Versions", func(s *subject) string { return versionWords(s.results[0]) }))
 	var seeds []string

@@ -42,6 +42,15 @@ func (b *builder) asked() (facts []fact, commands []string) {
 		if sc.Bystanders > 0 {
 			text += "; " + figure.Count(int64(sc.Bystanders)) + " more, synced all the time"
 		}
+		if sc.Visitors > 0 {
+			text += fmt.Sprintf("; %s more at a time, that come and go", figure.Count(int64(sc.Visitors)))
+		}
+		if sc.Behind > 0 {
+			text += fmt.Sprintf("; %s more, behind", figure.Count(int64(sc.Behind)))
+		}
+		if sc.Idle > 0 {
+			text += fmt.Sprintf("; %s more, of keys that nobody writes", figure.Count(int64(sc.Idle)))
+		}
 		return text
 	})
 	add("Writers", func(sc bench.Scenario) string {

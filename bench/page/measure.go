@@ -82,16 +82,18 @@ func measuresOf(s *scene) (all []measure) {
 	return all
 }
 
-// chosen is the first measure of each scenario by name that any target has:
-// those are drawn; figures of further shapes stand in the table of all.
+// chosen are the measures of the first scene of each scenario by name that any
+// target has, and the puts at full speed of any: those are drawn; figures of
+// further scenes stand in the table of all.
 func chosen(scenes []*scene) (all []measure) {
 	seen := map[string]bool{}
 	for _, s := range scenes {
 		if seen[s.sc.Name] && !s.sc.FullSpeed {
 			continue
 		}
+		again := seen[s.sc.Name]
 		for _, m := range measuresOf(s) {
-			if m.measured() {
+			if m.measured() && (!again || m.family == putsFamily) {
 				seen[s.sc.Name] = true
 				all = append(all, m)
 			}

@@ -196,6 +196,9 @@ func (b *builder) lead() string {
 	if b.checked == 0 {
 		text = "No promise was looked at."
 	}
+	if slices.ContainsFunc(b.results, func(res *bench.Result) bool { return !res.Complete }) {
+		text += " Not everything that was planned was measured; why stands below."
+	}
 	switch n := b.repetitions(); {
 	case n >= stat.MinRuns:
 		text += fmt.Sprintf(" Figures are medians of %d runs with their 95%% intervals", n)

@@ -2,8 +2,11 @@ package page_test
 
 import (
 	"bytes"
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -99,13 +102,7 @@ func texts(t *testing.T, page, element string) (all []string) {
 		if n.Type != html.ElementNode || n.Data != element {
 			continue
 		}
-		var b strings.Builder
-		for d := range n.Descendants() {
-			if d.Type == html.TextNode {
-				b.WriteString(d.Data)
-			}
-		}
-		all = append(all, strings.TrimSpace(b.String()))
+		all = append(all, textOf(n))
 	}
 	return all
 }
@@ -113,7 +110,7 @@ func texts(t *testing.T, page, element string) (all []string) {
 // says looks for words among what a page shows.
 func says(t *testing.T, page string, wanted ...string) {
 	t.Helper()
-	shown := strings.Join(strings.Fields(strings.Join(texts(t, page, "body"), " ")), " ")
+	shown := strings.Join(texts(t, page, "body"), " ")
 	for _, want := range wanted {
 		assert.True(t, strings.Contains(shown, want), "the page does not say %q", want)
 	}
@@ -248,6 +245,66 @@ func TestChartsSpeak(t *testing.T) {
 	}
 	assert.GreaterOrEqual(t, charts, 7)
 	assert.Equal(t, 4, tables)
+}
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// The structure of a page: landmarks, headings, links, charts and tables by
+// their names, in order.
+func TestOutline(t *testing.T) {
+	for name, page := range map[string]string{
+		"compared": written(t, sampled(t, "pebble", 6, 1), sampled(t, "bolt", 6, 1.02), sampled(t, "badger", 6, 1.6), served(t, 6)),
+		"single":   written(t, sampled(t, "pebble", 1, 1)),
+		"broken":   written(t, brokenResult(t)),
+	} {
+		got, golden := outline(t, page), filepath.Join("testdata", name+".outline")
+		if *update {
+			require.NoError(t, os.WriteFile(golden, []byte(got), 0o644))
+		}
+		want, err := os.ReadFile(golden)
+		require.NoError(t, err)
+		assert.Equal(t, string(want), got, name)
+	}
+}
+
+// figures depend on how a machine rounds; the outline does not.
+var figures = regexp.MustCompile(`\d[\d.,]*`)
+
+func outline(t *testing.T, page string) string {
+	t.Helper()
+	doc, err := html.Parse(strings.NewReader(page))
+	require.NoError(t, err)
+	var b strings.Builder
+	for n := range doc.Descendants() {
+		if n.Type != html.ElementNode {
+			continue
+		}
+		switch n.Data {
+		case "header", "nav", "main", "footer":
+			fmt.Fprintf(&b, "%s\n", n.Data)
+		case "section":
+			fmt.Fprintf(&b, "section #%s\n", attr(n, "id"))
+		case "a":
+			fmt.Fprintf(&b, "  link %s %s\n", attr(n, "href"), textOf(n))
+		case "h1", "h2", "h3", "caption", "figcaption", "summary", "th", "dt":
+			fmt.Fprintf(&b, "  %s %s\n", n.Data, textOf(n))
+		case "svg", "div":
+			if role := attr(n, "role"); role == "img" || role == "table" {
+				fmt.Fprintf(&b, "  %s %s\n", role, figures.ReplaceAllString(attr(n, "aria-label"), "N"))
+			}
+		}
+	}
+	return b.String()
+}
+
+func textOf(n *html.Node) string {
+	var b strings.Builder
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode {
+			b.WriteString(d.Data)
+		}
+	}
+	return strings.Join(strings.Fields(b.String()), " ")
 }
 
 func attr(n *html.Node, key string) string {
