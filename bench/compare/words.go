@@ -16,10 +16,14 @@ import (
 // Figure writes a median with its interval: "1.84 ms ±4%".
 func Figure(metric string, s stat.Summary) string {
 	text := bench.UnitOf(metric).Format(s.Median)
-	if spread, ok := s.Spread(); ok && s.Median != 0 {
-		text += " ±" + fmt.Sprintf("%.0f%%", 100*spread)
+	spread, ok := s.Spread()
+	switch {
+	case !ok || s.Median == 0:
+		return text
+	case spread >= 10:
+		return text + " ±>999%"
 	}
-	return text
+	return text + fmt.Sprintf(" ±%.0f%%", 100*spread)
 }
 
 // ChangeText writes a change: "+43%", or same where chance explains it. Where
@@ -96,13 +100,7 @@ func (v *view) head() {
 		text := fmt.Sprintf("%s %s reached over gRPC, the others are in this process: a difference to %s holds the wire", and(servers), is, it)
 		v.add(layout.Wrap("note", 6, strings.Fields(text))...)
 	}
-	for i, res := range v.Results {
-		for _, text := range Doubts(res) {
-			for _, line := range layout.Wrap("!", 2, strings.Fields(v.Names[i]+": "+text)) {
-				v.add(v.paint.Yellow(line))
-			}
-		}
-	}
+	v.doubted()
 }
 
 // planned counts the runs that were to be measured.
@@ -121,39 +119,6 @@ func (v *view) notTaken() (n int) {
 		}
 	}
 	return n
-}
-
-// Doubts are what makes the figures of a target less than they seem: each kind
-// once, the worst of it, with the scenarios it concerns.
-func Doubts(res *bench.Result) (all []string) {
-	if res.Failed != "" && res.Broken == nil {
-		all = append(all, strings.ReplaceAll(res.Failed, "\n", "; "))
-	}
-	if res.Unchecked {
-		all = append(all, "not checked: no promise was looked at")
-	}
-	worst, where := map[string]bench.Doubt{}, map[string][]string{}
-	var kinds []string
-	for _, run := range res.Runs {
-		if run.Planned >= len(res.Plan.Scenarios) {
-			continue
-		}
-		for _, d := range bench.Doubts(res.Plan.Scenarios[run.Planned], run) {
-			if !slices.Contains(kinds, d.Kind) {
-				kinds = append(kinds, d.Kind)
-			}
-			if d.Size > worst[d.Kind].Size {
-				worst[d.Kind] = d
-			}
-			if !slices.Contains(where[d.Kind], run.Scenario) {
-				where[d.Kind] = append(where[d.Kind], run.Scenario)
-			}
-		}
-	}
-	for _, kind := range kinds {
-		all = append(all, worst[kind].Text+" ("+strings.Join(where[kind], ", ")+")")
-	}
-	return all
 }
 
 // promises says what became of them on a target.
@@ -256,7 +221,7 @@ func (v *view) runs() string {
 	var others []string
 	for i, n := range counts {
 		if n != most && v.Results[i].Broken == nil {
-			others = append(others, fmt.Sprintf("%s %d", v.Names[i], n))
+			others = append(others, fmt.Sprintf("%d of %s", n, v.Names[i]))
 		}
 	}
 	if len(others) > 0 {

@@ -161,7 +161,7 @@ func (c *compareCommand) choose(targets []string) error {
 func (c *compareCommand) measured(ctx context.Context) (all *bench.Comparison, err error) {
 	defer func() {
 		for _, s := range c.sides {
-			err = errors.Join(err, s.subject.release())
+			err = c.letGo(s.subject, err)
 		}
 	}()
 	for i, s := range c.sides {
@@ -239,10 +239,13 @@ func (c *compareCommand) conclude(all *bench.Comparison, err error) error {
 		}
 	}
 	switch {
+	case len(failed) > 0:
+		if err != nil {
+			failed = append(failed, err.Error())
+		}
+		return unmeasured("%s", strings.Join(failed, "; "))
 	case err != nil:
 		return err
-	case len(failed) > 0:
-		return unmeasured("%s", strings.Join(failed, "; "))
 	case cut:
 		return &exitError{code: exitInterrupted}
 	}
@@ -268,7 +271,11 @@ func (c *compareCommand) printPlan() error {
 		s.bed = bed{subject: s.subject, kind: planned{s.subject}, machine: bench.InspectMachine(dir)}
 	}
 	c.printStart(c.term.out)
-	if _, err := fmt.Fprintln(c.term.out, "nothing was done: --plan"); err != nil {
+	done := "nothing was done: --plan"
+	if slices.ContainsFunc(c.sides, func(s *side) bool { return s.subject.facts().Server() }) {
+		done = "nothing was written: --plan; only the servers' status was asked for"
+	}
+	if _, err := fmt.Fprintln(c.term.out, done); err != nil {
 		return err
 	}
 	for _, s := range c.sides {

@@ -228,6 +228,7 @@ func (m *maxCommand) begin(first bench.Plan) (err error) {
 
 // searched takes the steps. broken is the result of one that broke a promise.
 func (m *maxCommand) searched(ctx context.Context, first bench.Plan) (broken *bench.Result, err error) {
+	defer func() { err = m.letGo(m.subject, err) }()
 	bed, err := m.open(m.subject)
 	if err != nil {
 		return nil, m.cause(m.subject, err)
@@ -287,8 +288,11 @@ func (m *maxCommand) step(ctx context.Context, b bed, load int64) (v search.Verd
 	res, err = m.measure(ctx, b, plan, bench.Options{
 		Longest: longest, Folder: strconv.Itoa(len(m.doc.Steps)+1) + "-" + strconv.FormatInt(load, 10),
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return v, res, m.cause(m.subject, err)
+	case res.Broken != nil:
+		return v, res, nil
 	}
 	if len(res.Runs) == 0 || res.Runs[0].CutShort {
 		return search.Verdict{Outcome: search.Missed, Reason: "not done after " + figure.Short(longest)}, res, nil

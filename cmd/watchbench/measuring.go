@@ -162,6 +162,20 @@ func (m *measuring) cause(s subject, err error) error {
 	return unmeasured("%s", strings.ReplaceAll(err.Error(), "\n", "; "))
 }
 
+// letGo releases a subject after a measurement that ended with err. What that
+// leaves behind is told too.
+func (m *measuring) letGo(s subject, err error) error {
+	left := s.release()
+	var exit *exitError
+	switch {
+	case left == nil:
+		return err
+	case errors.As(err, &exit) && exit.text != "":
+		return &exitError{exit.code, exit.text + "; " + strings.ReplaceAll(left.Error(), "\n", "; ")}
+	}
+	return m.cause(s, errors.Join(err, left))
+}
+
 // recorded is the command line as a result keeps it: without the folders of
 // the program, without passwords, and with ~ for the user's home directory.
 func recorded(args []string) []string {
