@@ -195,10 +195,12 @@ func (c *compareCommand) target(s *side) compare.Target {
 		Measure: func(ctx context.Context, plan bench.Plan, folder string) (*bench.Result, error) {
 			sc := plan.Scenarios[0]
 			c.progress.Start(live.Run{Title: c.title, Label: s.bed.kind.Facts().Name(), Target: s.bed.kind.Facts(), Plan: plan, Cores: s.bed.machine.Cores})
-			return bench.Measure(ctx, plan, bench.Options{
+			res, err := bench.Measure(ctx, plan, bench.Options{
 				Kind: s.bed.kind, Dir: s.dir, Folder: folder, Keep: !c.place.temp, Observe: c.progress.Tick, Allowed: c.allowed,
 				Longest: sc.Warmup + sc.Duration + c.limit,
 			})
+			c.tellBroken(res)
+			return res, err
 		},
 	}
 }

@@ -82,10 +82,18 @@ func (m *measuring) open(s subject) (b bed, err error) {
 func (m *measuring) measure(ctx context.Context, b bed, plan bench.Plan, o bench.Options) (*bench.Result, error) {
 	o.Kind, o.Dir, o.Keep = b.kind, m.place.dir, !m.place.temp
 	o.Observe, o.Allowed = m.progress.Tick, m.allowed
-	m.progress.Start(live.Run{Title: m.title, Target: b.kind.Facts(), Plan: plan, Cores: b.machine.Cores})
+	m.progress.Start(live.Run{Title: m.title, Label: m.title, Target: b.kind.Facts(), Plan: plan, Cores: b.machine.Cores})
 	res, err := bench.Measure(ctx, plan, o)
+	m.tellBroken(res)
 	res.MadeBy, res.Machine, res.Command = madeBy(b.kind.Facts().Engine), b.machine, recorded(m.args)
 	return res, err
+}
+
+// tellBroken shows a broken promise while other targets are measured.
+func (m *measuring) tellBroken(res *bench.Result) {
+	if res.Broken != nil {
+		m.progress.Broke(res.Target.Name() + " " + res.Broken.Rule)
+	}
 }
 
 // stoppable is a context that the first Ctrl-C ends; the second ends the

@@ -34,8 +34,9 @@ type Progress struct {
 	done   chan struct{} // closed by the shower
 
 	// The shower's own: the first Start, and the time from it to the last.
-	began  time.Time
-	before time.Duration
+	began                  time.Time
+	before                 time.Duration
+	checked, checkedBefore int64
 
 	mu      sync.Mutex // guards what is below; a leaf
 	ended   bool
@@ -54,6 +55,7 @@ type event struct {
 	run      *Run
 	tick     *bench.Tick
 	said     *string
+	broke    *string
 	stopping bool
 }
 
@@ -77,6 +79,10 @@ func (p *Progress) Start(r Run) { p.send(event{run: &r}) }
 
 // Tick is for bench.Options.Observe; it never waits for the terminal.
 func (p *Progress) Tick(t bench.Tick) { p.send(event{tick: &t}) }
+
+// Broke says of a measurement that is over that a promise broke: the target's
+// name and the rule's.
+func (p *Progress) Broke(what string) { p.send(event{broke: &what}) }
 
 // Stopping says that the first Ctrl-C was obeyed.
 func (p *Progress) Stopping() { p.send(event{stopping: true}) }
@@ -168,15 +174,20 @@ func (p *Progress) show() {
 	}
 }
 
-// shift counts the time of a tick from the first Start on.
+// shift counts the time of a tick, and what was checked, from the first Start
+// on.
 func (p *Progress) shift(e *event) {
 	switch {
 	case e.run != nil && p.began.IsZero():
 		p.began = time.Now()
 	case e.run != nil:
-		p.before = time.Since(p.began)
+		p.before, p.checkedBefore = time.Since(p.began), p.checked
 	case e.tick != nil:
 		e.tick.Elapsed += p.before
+		if e.tick.Checked >= 0 {
+			e.tick.Checked += p.checkedBefore
+			p.checked = e.tick.Checked
+		}
 	}
 }
 
@@ -231,6 +242,8 @@ func (s Snapshot) with(e event, at time.Duration) Snapshot {
 		return s.ticked(*e.tick, at)
 	case e.said != nil:
 		s.Said = last(append(s.Said, splitLines(*e.said)...), saidKept)
+	case e.broke != nil:
+		s.Broken = append(s.Broken, *e.broke)
 	case e.stopping:
 		s.Stopping = true
 	}
@@ -242,6 +255,8 @@ func (p *Progress) writeLine(e event, lines *lineWriter) {
 	case e.stopping:
 		fmt.Fprintln(p.config.Lines, "^C  stopping; press again to end at once")
 	case p.config.Quiet:
+	case e.broke != nil:
+		fmt.Fprintf(p.config.Lines, "      ! BROKEN %s\n", *e.broke)
 	case e.run != nil && e.run.Title != "":
 		fmt.Fprintf(p.config.Lines, "     %s   %s\n", e.run.Target.Name(), e.run.Title)
 	case e.tick != nil && e.tick.Second:

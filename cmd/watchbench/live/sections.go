@@ -138,7 +138,11 @@ func (v view) promises() string {
 	case t.Checked < 0:
 		return name + v.yellow("not checked: the checker is left out")
 	default:
-		return name + fmt.Sprintf("all kept so far, %s events checked", figure.Count(t.Checked))
+		verdict := "all kept so far"
+		if len(v.s.Broken) > 0 {
+			verdict = v.red("BROKEN") + " " + strings.Join(v.s.Broken, ", ")
+		}
+		return name + verdict + fmt.Sprintf(", %s events checked", figure.Count(t.Checked))
 	}
 }
 

@@ -31,6 +31,8 @@ type Snapshot struct {
 	Seconds []bench.Tick
 	// Said is what the command has printed for the end, the newest last.
 	Said []string
+	// Broken promises of measurements that are over.
+	Broken []string
 	// Stopping: q or Ctrl-C was pressed.
 	Stopping bool
 }

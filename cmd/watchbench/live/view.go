@@ -175,7 +175,11 @@ func (v view) load() string {
 	case sc.FullSpeed:
 		parts = append(parts, fmt.Sprintf("%d writers at full speed", sc.Writers))
 	case sc.RatePerS > 0:
-		parts = append(parts, figure.Rate(sc.RatePerS)+" puts/s open loop")
+		rate := figure.Rate(sc.RatePerS) + " puts/s"
+		if v.width >= 100 {
+			rate += " open loop"
+		}
+		parts = append(parts, rate)
 	}
 	if sc.ValueBytes > 0 {
 		parts = append(parts, "values "+figure.ShortBytes(int64(sc.ValueBytes)))

@@ -78,7 +78,7 @@ func late() live.Snapshot {
 	s.Tick.Puts, s.Tick.Late, s.Tick.Errors = 1204, 2*ms, 3
 	s.Tick.Unsynced, s.Tick.UnsyncedBehind, s.Tick.CatchUp = 12, 88, [3]float64{1200, 0, 11_200_000}
 	s.Said = []string{" step   puts/s       p99   held", "    1    2,000   1.84 ms   yes", "    2    8,000   2.20 ms   yes"}
-	s.Stopping = true
+	s.Stopping, s.Broken = true, []string{"bolt/sync G6"}
 	return s
 }
 
