@@ -36,6 +36,13 @@ func lacks(sc Scenario, target Target) (reason string, err error) {
 		if _, ok := target.(Compactor); !ok {
 			return "would cut the history that all clients of this server share; --allow-compaction allows it", nil
 		}
+	case Mixed:
+		if _, ok := target.(Deleter); !ok {
+			return "needs to delete keys, and this target cannot", nil
+		}
+		if _, ok := target.(Reader); !ok {
+			return "needs to read, and this target cannot be read", nil
+		}
 	case Churn:
 		return cancels(target)
 	}

@@ -86,6 +86,8 @@ const (
 	answerCreated  = iota // of a watch: from when it was due
 	answerCanceled        // of a watch: from the request for its end
 	answerTold            // of a watch: from when it could be told of a compaction
+	answerGet             // of a read of one key
+	answerList            // of a read of a page
 	answersAsked
 )
 

@@ -167,7 +167,7 @@ func TestBrokenEnds(t *testing.T) {
 // it needs, also when another comes first.
 func TestRefused(t *testing.T) {
 	for name, reason := range map[string]string{
-		bench.Storm: "cannot be filled", bench.Churn: "be cancelled", bench.Compaction: "cannot be filled",
+		bench.Storm: "cannot be filled", bench.Churn: "be cancelled", bench.Compaction: "cannot be filled", bench.Mixed: "cannot be filled",
 	} {
 		plan := small(t, bench.Notify, name)
 		res, err := bench.Measure(t.Context(), plan, bench.Options{Kind: &fakeKind{poor: true}, Dir: t.TempDir()})
@@ -176,5 +176,21 @@ func TestRefused(t *testing.T) {
 		assert.Equal(t, name, refused.Scenario)
 		assert.Contains(t, refused.Reason, reason)
 		assert.Empty(t, res.Runs)
+	}
+}
+
+func TestMixed(t *testing.T) {
+	sc := small(t, bench.Mixed).Scenarios[0]
+	sc.Keys, sc.Duration = 200, 600*time.Millisecond
+	for name, kind := range map[string]bench.Kind{"mem": inMemory(), "bolt": onBolt()} {
+		t.Run(name, func(t *testing.T) {
+			run := lived(t, kind, sc)
+			for _, metric := range []string{"put.p50_ns", "get.p50_ns", "notify.p50_ns", "mixed.gets_per_s", "mixed.deletes_per_s", "mixed.read_bytes_per_s", "mixed.written_bytes_per_s"} {
+				assert.Greater(t, run.Metrics[metric], 0.0, metric)
+			}
+			assert.Equal(t, 200.0, run.Metrics["mixed.objects"])
+			assert.Greater(t, verdict(t, run, "E5"), int64(0), "deletes were delivered")
+			assert.Greater(t, verdict(t, run, "C2"), int64(0))
+		})
 	}
 }

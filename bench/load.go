@@ -24,6 +24,10 @@ type load struct {
 	wg      sync.WaitGroup
 	ended   sync.Once
 	stop    func() // ends the metronome
+
+	// request does the n-th request, which was due at a moment; late is how
+	// long after it the generator began.
+	request func(ctx context.Context, w *writer, n, due, late int64) error
 }
 
 // Values of a put's delay by the generator that are none.
@@ -36,7 +40,12 @@ const (
 // free takes the next put and waits for its time, so a slow put holds up no
 // other while there are writers left.
 func (s *session) startLoad(ctx context.Context, start, until int64) *load {
-	l := &load{session: s, start: start, pacer: Pacer{PerS: s.sc.RatePerS}, stop: func() {}}
+	return s.startRequests(ctx, start, until, s.sc.RatePerS, s.putNext)
+}
+
+// startRequests is startLoad with requests of another kind, so many a second.
+func (s *session) startRequests(ctx context.Context, start, until int64, perS float64, request func(ctx context.Context, w *writer, n, due, late int64) error) *load {
+	l := &load{session: s, start: start, pacer: Pacer{PerS: perS}, stop: func() {}, request: request}
 	l.until.Store(until)
 	l.begin(ctx)
 	return l
@@ -50,7 +59,7 @@ func (l *load) endAt(until int64) { l.until.Store(until) }
 
 // startPuts puts n times at full speed; first is the number of the first put.
 func (s *session) startPuts(ctx context.Context, first, n int64) *load {
-	l := &load{session: s, puts: first + n, stop: func() {}}
+	l := &load{session: s, puts: first + n, stop: func() {}, request: s.putNext}
 	l.until.Store(untilTold)
 	l.next.Store(first)
 	l.begin(ctx)
@@ -114,44 +123,92 @@ func (l *load) giveUp() {
 	}
 }
 
-func (l *load) write(ctx context.Context, writer int) error {
-	s, lane := l.session, l.session.rec.lane(writer)
+// writer is one of those that share a load.
+type writer struct {
+	lane    *lane
+	waiting *atomic.Int64 // when it was due what it waits for; 0: nothing
+	value   []byte        // of its put
+}
+
+func (l *load) write(ctx context.Context, number int) error {
+	w := &writer{lane: l.session.rec.lane(number), waiting: &l.waiting[number]}
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
-	var value []byte
 	for {
 		n := l.next.Add(1) - 1
 		due, late, ok := l.await(ctx, timer, n)
 		if !ok || l.puts > 0 && n >= l.puts {
 			return nil
 		}
-		key := s.work.key(n)
-		value = s.work.appendValue(value[:0], n, due)
-		// A put under way is let finish when the run is stopped: its outcome
-		// would be unknown otherwise, and stores answer faster without a
-		// context to watch.
-		l.waiting[writer].Store(due)
-		ticket := s.history.Begin()
-		rev, err := s.target.Put(context.WithoutCancel(ctx), key, value)
-		l.waiting[writer].Store(0)
-		acked := s.clock.now()
-		if s.givenUp.Load() {
-			return nil
-		}
-		if err != nil {
-			if err := s.unwritten(ticket, err); err != nil {
-				return fmt.Errorf("put %d: %w", n, err)
-			}
-			s.rec.failed(lane, due, acked)
-			continue
-		}
-		s.answers.put(rev, due, acked)
-		s.noteRev(rev)
-		if err := s.written(ticket, rev, key, value); err != nil {
+		if err := l.request(ctx, w, n, due, late); err != nil {
 			return err
 		}
-		s.rec.put(lane, due, acked, late)
+		if l.session.givenUp.Load() {
+			return nil
+		}
 	}
+}
+
+// putNext is the request of most loads.
+func (s *session) putNext(ctx context.Context, w *writer, n, due, late int64) error {
+	w.value = s.work.appendValue(w.value[:0], n, due)
+	return s.put(ctx, w, s.work.key(n), w.value, n, due, late)
+}
+
+// put puts, and notes the answer. A put under way is let finish when the run
+// is stopped: its outcome would be unknown otherwise, and stores answer faster
+// without a context to watch.
+func (s *session) put(ctx context.Context, w *writer, key, value []byte, n, due, late int64) error {
+	w.waiting.Store(due)
+	ticket := s.history.Begin()
+	rev, err := s.target.Put(context.WithoutCancel(ctx), key, value)
+	w.waiting.Store(0)
+	acked := s.clock.now()
+	if s.givenUp.Load() {
+		return nil
+	}
+	if err != nil {
+		if err := s.unwritten(ticket, err); err != nil {
+			return fmt.Errorf("put %d: %w", n, err)
+		}
+		s.rec.failed(w.lane, due, acked)
+		return nil
+	}
+	s.answers.put(rev, due, acked)
+	s.noteRev(rev)
+	if err := s.written(ticket, rev, key, value); err != nil {
+		return err
+	}
+	s.rec.put(w.lane, due, acked, late)
+	return nil
+}
+
+// delete is put of nothing. The target must be a Deleter.
+func (s *session) delete(ctx context.Context, w *writer, key []byte, n, due, late int64) error {
+	w.waiting.Store(due)
+	ticket := s.history.Begin()
+	rev, err := s.target.(Deleter).Delete(context.WithoutCancel(ctx), key)
+	w.waiting.Store(0)
+	acked := s.clock.now()
+	if s.givenUp.Load() {
+		return nil
+	}
+	if err != nil {
+		if err := s.unwritten(ticket, err); err != nil {
+			return fmt.Errorf("delete %d: %w", n, err)
+		}
+		s.rec.failed(w.lane, due, acked)
+		return nil
+	}
+	if rev > 0 {
+		s.answers.put(rev, due, acked)
+		s.noteRev(rev)
+	}
+	if err := s.deleted(ticket, rev, key); err != nil {
+		return err
+	}
+	s.rec.put(w.lane, due, acked, late)
+	return nil
 }
 
 // await waits until put n is due. late is how long after that it returned, or

@@ -40,6 +40,8 @@ func newMeasurement(sc Scenario, recording *Recording) measurement {
 		return &churnRun{}
 	case Compaction:
 		return &compactionRun{}
+	case Mixed:
+		return &mixedRun{}
 	case FanOut:
 		return &fanOutRun{}
 	case Register:

@@ -21,6 +21,8 @@ var latencyNames = []Metric{
 	{"created", "churn: from when a watch was due to its Created"},
 	{"canceled", "churn: from the request for a watch's end to its Canceled"},
 	{"told", "compaction: from when those behind read on until each was told"},
+	{"get", "mixed: from when a read of one key was due to its answer"},
+	{"list", "mixed: the same of a read of a page"},
 	{"alone.put", "fanout: before anybody watches"},
 }
 
@@ -66,6 +68,13 @@ var otherMetrics = []Metric{
 	{"compaction.told", "compaction: watches behind that were told of the first cut"},
 	{"compaction.told_again", "compaction: those of them that a later cut overtook"},
 	{"compaction.others_told", "compaction: watches that should have noticed nothing"},
+	{"mixed.gets_per_s", "mixed: reads of one key"},
+	{"mixed.lists_per_s", "mixed: reads of a page"},
+	{"mixed.deletes_per_s", "mixed: of the writes, deletes"},
+	{"mixed.read_bytes_per_s", "mixed: keys and values read"},
+	{"mixed.written_bytes_per_s", "mixed: keys and values put"},
+	{"mixed.objects", "mixed: objects at the beginning"},
+	{"mixed.object_bytes", "mixed: keys and values of them"},
 	{"fanout.took_ns", "fanout: from the first put to the last watcher's last event"},
 	{"fanout.events", "delivered in that time, for each watch"},
 	{"fanout.events_per_s", "the same a second"},

@@ -18,6 +18,7 @@ const (
 	Storm        = "storm"
 	Churn        = "churn"
 	Compaction   = "compaction"
+	Mixed        = "mixed"
 	// Replay is the scenario of a history that came from elsewhere; it is
 	// asked for by giving the history, not by name.
 	Replay = "replay"
@@ -241,9 +242,10 @@ func PlanAll(parts []Settings, override func(*Settings)) (Plan, error) {
 // useless refuses a setting that none of the scenarios has a use for: leaving
 // it unsaid would let people believe that it did something.
 func (s Settings) useless(p Plan) error {
-	var timed, filled bool
+	var timed, filled, chosen bool // chosen: keys, sizes and shapes are the user's
 	for _, sc := range p.Scenarios {
-		timed, filled = timed || sc.Duration > 0, filled || sc.History > 0
+		timed, filled = timed || sc.Duration > 0, filled || sc.History > 0 && sc.Name != Mixed
+		chosen = chosen || sc.Name != Mixed
 	}
 	name := strings.Join(s.Scenarios, ", ")
 	switch {
@@ -255,6 +257,12 @@ func (s Settings) useless(p Plan) error {
 		return &SettingError{"rate", rateName(s), name + " puts nothing while it measures; leave it out"}
 	case !timed && s.Writers != 0:
 		return &SettingError{"writers", figure.Count(int64(s.Writers)), name + " puts nothing while it measures; leave it out"}
+	case !chosen && s.ValueBytes != nil:
+		return &SettingError{"value-size", figure.ShortBytes(int64(*s.ValueBytes)), "mixed has the sizes of a control plane's objects; leave it out"}
+	case !chosen && s.History != 0:
+		return &SettingError{"history", figure.Count(s.History), "mixed begins with its objects, as many as --keys; leave it out"}
+	case !chosen && s.Shape != "" && s.Shape != Prefix && s.Shape != All:
+		return &SettingError{"shape", string(s.Shape), "mixed watches whole resources; leave it out"}
 	case !filled && s.History != 0:
 		return &SettingError{"history", figure.Count(s.History), "no history is read in " + name + "; leave it out"}
 	}

@@ -104,6 +104,7 @@ func TestPlanRefuses(t *testing.T) {
 		"warmup":   {Scenarios: []string{bench.CatchUp}, Warmup: &short},
 		"writers":  {Scenarios: []string{bench.CatchUp}, Writers: 3},
 		"history":  {Scenarios: []string{bench.Notify, bench.Slow}, History: 3},
+		"shape":    {Scenarios: []string{bench.Mixed}, Shape: bench.OneKey},
 	} {
 		_, err := s.Plan()
 		var useless *bench.SettingError

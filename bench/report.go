@@ -105,6 +105,8 @@ func (r *report) scenarios(from, to int) {
 		r.churn(rows[0])
 	case Compaction:
 		r.compaction(rows[0])
+	case Mixed:
+		r.mixed(rows[0])
 	}
 	r.spread(rows)
 	for _, note := range r.notes {

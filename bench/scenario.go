@@ -1,5 +1,7 @@
 package bench
 
+import "time"
+
 // scenarioKind is what tells one scenario from another while planning.
 type scenarioKind struct {
 	brief  string // what it models, for people
@@ -86,6 +88,22 @@ var scenarioKinds = map[string]scenarioKind{
 			sc.Visitors = max(1, min(visitors, int(churnPerS*sc.Duration.Seconds()/8)))
 		},
 	},
+	Mixed: {
+		brief:  "keys, sizes and mix of a Kubernetes control plane",
+		about:  "The store of a Kubernetes control plane: its keys, the sizes of its objects, node heartbeats, pods that begin and end, events with short lives, gets and pages of lists, while API servers watch every resource as a whole. The mix is that of 5,000 nodes; each number has its public source in bench/controlplane.go and docs/watchbench.md.",
+		length: "60 s",
+		shapes: func(Shape) []Shape { return []Shape{Prefix} },
+		fill: func(sc *Scenario, s Settings, _ bool) {
+			sc.Watchers = either(s.Watchers, apiServers*int(resources))
+			sc.Streams = min(either(s.Streams, apiServers), sc.Watchers)
+			sc.Duration = either(s.Duration, defaultMixedDuration)
+			if s.Rate == 0 && !s.FullSpeed {
+				sc.RatePerS = mixedWrites()
+			}
+			sc.Keys = int(newControlPlane("", sc.Keys).objects())
+			sc.History, sc.ValueBytes = int64(sc.Keys), podBytes
+		},
+	},
 	Compaction: {
 		brief:  "history is cut under the watchers (needs --allow-compaction)",
 		about:  "What an API server does every five minutes: history is cut up to where the store was one interval ago. Who keeps up should notice nothing. Who is so far behind that its next event is gone must be told once from where to begin again, and never be moved past the gap in silence.",
@@ -100,6 +118,12 @@ var scenarioKinds = map[string]scenarioKind{
 		},
 	},
 }
+
+// Watchers of mixed: apiServers watch every resource once.
+const apiServers = 3
+
+// defaultMixedDuration is long enough for what happens seldom.
+const defaultMixedDuration = time.Minute
 
 // Watches that come and go in churn.
 const (
@@ -124,7 +148,7 @@ const slowWatchesPerStream = 250
 
 // ScenarioNames lists the scenarios in the order a run takes them.
 func ScenarioNames() []string {
-	return []string{Notify, CatchUp, Slow, Interference, Storm, Churn, Compaction}
+	return []string{Notify, CatchUp, Slow, Interference, Storm, Churn, Compaction, Mixed}
 }
 
 // shortForm is what a run does when it is not told what to do.

@@ -327,6 +327,17 @@ func (s *session) hubStats() (watch.Stats, bool) {
 
 // fill writes the history of a scenario and returns the revision before it.
 func (s *session) fill() (base int64, err error) {
+	var value []byte
+	s.perKey = make([]int64, len(s.work.keys))
+	return s.fillFrom(func(i int64) ([]byte, []byte) {
+		value = s.work.appendValue(value[:0], i, untimed)
+		return s.work.key(i), value
+	}, func(key []byte) { s.perKey[s.work.numberOf(key)]++ })
+}
+
+// fillFrom is fill with what next makes; wrote is told each key in the order
+// of revisions.
+func (s *session) fillFrom(next func(i int64) (key, value []byte), wrote func(key []byte)) (base int64, err error) {
 	filler, ok := s.target.(Filler)
 	if !ok {
 		return 0, fmt.Errorf("scenario %s: this target cannot be filled", s.sc.Name)
@@ -346,19 +357,14 @@ func (s *session) fill() (base int64, err error) {
 	}}
 	sam.start()
 	defer sam.end()
-	var value []byte
 	var broken error
 	lane := s.rec.lane(0)
-	s.perKey = make([]int64, len(s.work.keys))
 	fill := filler.Fill
 	if s.options.Prepared {
 		fill = s.prepared
 	}
-	err = fill(s.ctx, s.sc.History, func(i int64) ([]byte, []byte) {
-		value = s.work.appendValue(value[:0], i, untimed)
-		return s.work.key(i), value
-	}, func(rev int64, key, value []byte) {
-		s.perKey[s.work.numberOf(key)]++
+	err = fill(s.ctx, s.sc.History, next, func(rev int64, key, value []byte) {
+		wrote(key)
 		if err := s.filled(rev, key, value); err != nil && broken == nil {
 			broken = err
 		}

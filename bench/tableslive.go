@@ -89,3 +89,39 @@ func (r *report) compaction(row row) {
 	r.parts(run, []part{{"before", "before."}, {"while it is cut", ""}, {"after", "after."}})
 	r.line("victims          %s", r.victims(run))
 }
+
+func (r *report) mixed(row row) {
+	run := &row.run
+	load := figure.Rate(row.sc.RatePerS) + " writes/s"
+	if row.sc.FullSpeed {
+		load = "writes at full speed"
+	}
+	r.line("MIXED  a control plane's %s over %s objects, %s MB", load, r.count(run, "mixed.objects"), r.megabytes(run, "mixed.object_bytes"))
+	cells := [][]string{{"", "p50", "p90", "p99", "p99.9", "max", "per s"}}
+	for _, c := range []struct{ name, metric, rate string }{
+		{"put or delete", "put", "put.rate_per_s"}, {"get", "get", "mixed.gets_per_s"},
+		{"list a page", "list", "mixed.lists_per_s"}, {"put to event", "notify", "notify.events_per_s"},
+	} {
+		cells = append(cells, []string{
+			c.name, r.time(run, c.metric+".p50_ns"), r.time(run, c.metric+".p90_ns"), r.time(run, c.metric+".p99_ns"),
+			r.time(run, c.metric+".p999_ns"), r.time(run, c.metric+".max_ns"), r.rate(run, c.rate),
+		})
+	}
+	r.lines = append(r.lines, columns(cells)...)
+	r.line("written          %s MB/s: %s; read %s MB/s", r.megabytes(run, "mixed.written_bytes_per_s"), mixedShares(), r.megabytes(run, "mixed.read_bytes_per_s"))
+	r.line("watched          whole resources, by %s on %s", counted(row.sc.Watchers, "watcher"), counted(row.sc.Streams, "stream"))
+	r.line("victims          %s", r.victims(run))
+}
+
+// mixedShares is which writes there are.
+func mixedShares() string {
+	all := float64(writeWeight())
+	part := func(rs ...request) string {
+		sum := 0
+		for _, r := range rs {
+			sum += weights[r]
+		}
+		return fmt.Sprintf("%.0f%%", 100*float64(sum)/all)
+	}
+	return "leases " + part(renewLease) + ", events " + part(createEvent, expireEvent) + ", pods " + part(createPod, updatePod, deletePod)
+}

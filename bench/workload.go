@@ -45,7 +45,7 @@ func newWorkload(seed uint64, sc Scenario, prefix string, shared bool) *workload
 	for i := range w.keys {
 		w.keys[i] = w.name('o', i)
 	}
-	w.noise = make([]byte, 1<<16+sc.ValueBytes)
+	w.noise = make([]byte, 1<<16+max(sc.ValueBytes, nodeBytes))
 	chacha := rand.NewChaCha8([32]byte{0: byte(seed), 1: byte(seed >> 8), 2: byte(seed >> 16), 3: byte(seed >> 24), 31: 1})
 	_, _ = chacha.Read(w.noise) // never fails, by its contract
 	return w
@@ -74,10 +74,16 @@ func (w *workload) numberOf(key []byte) (n int) {
 // appendValue appends the value of put n, due at the given nanosecond of the
 // session's clock, to dst.
 func (w *workload) appendValue(dst []byte, n, due int64) []byte {
+	return w.appendSized(dst, n, due, w.valueBytes)
+}
+
+// appendSized is appendValue with a size of its own, up to what the workload
+// was made for.
+func (w *workload) appendSized(dst []byte, n, due int64, size int) []byte {
 	at := len(dst)
 	from := mix(w.seed+1, uint64(n)) & (1<<16 - 1)
-	dst = append(dst, w.noise[from:from+uint64(w.valueBytes)]...)
-	if w.valueBytes >= stampBytes {
+	dst = append(dst, w.noise[from:from+uint64(size)]...)
+	if size >= stampBytes {
 		binary.LittleEndian.PutUint64(dst[at:], uint64(due))
 	}
 	return dst

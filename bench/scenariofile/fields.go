@@ -69,13 +69,23 @@ var fields = []field{
 			s.ValueBytes = &size
 			return err
 		},
-		func(sc bench.Scenario) string { return strconv.Itoa(sc.ValueBytes) }},
+		func(sc bench.Scenario) string {
+			if sc.Name == bench.Mixed { // has sizes of its own
+				return ""
+			}
+			return strconv.Itoa(sc.ValueBytes)
+		}},
 	{"history", "revisions written before, for watchers to read", false,
 		func(s *bench.Settings, text string) (err error) {
 			s.History, err = positive(text)
 			return err
 		},
-		func(sc bench.Scenario) string { return number(sc.History) }},
+		func(sc bench.Scenario) string {
+			if sc.Name == bench.Mixed { // as many as keys
+				return ""
+			}
+			return number(sc.History)
+		}},
 	{"warmup", "comes before the duration and is not measured", false,
 		func(s *bench.Settings, text string) error {
 			d, err := figure.ParseDuration(text)
