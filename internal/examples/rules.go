@@ -76,6 +76,7 @@ const twoResults = "for f in main pr; do [ -e $f.json ] || watchbench run -q -b 
 var rules = []Rule{
 	{Match: `^\.ci/run`, Where: Steps, Why: "it runs this test, among others"},
 	{Match: `^(cd peers && )?go (build|vet|test) \./\.\.\.`, Where: Nowhere, Why: "steps of .ci/run do this"},
+	{Match: `^go install `, Replace: []string{"github.com/watchkv/watchkv/cmd/watchbench@latest", "./cmd/watchbench"}, Whole: true},
 	{Match: `^go run \./examples/embed-\w+`, Whole: true},
 	{Match: `^go test \./watch .*-bench Idle`, Instead: "go test ./watch -list BenchmarkIdleWatchers | grep ^Benchmark", Why: "millions of watches", Whole: true},
 	{Match: `^go test \./mvcc .*-bench 'Open/pebble`, Instead: "go test ./mvcc -list BenchmarkOpen | grep ^Benchmark", Why: "a million revisions", Whole: true},
@@ -97,7 +98,7 @@ var rules = []Rule{
 	{Match: `watchbench completion powershell`, Instead: "watchbench completion powershell", Why: "bash runs it"},
 	{Match: `watchbench completion fish`, Before: "mkdir -p ~/.config/fish/completions", Whole: true},
 	{Match: `watchbench completion bash`, Whole: true},
-	{Match: `^watchbench report`, Before: twoResults + "; watchbench run -q -b mem -s catchup -w 20 --streams 2 --history 100", Whole: true},
+	{Match: `^watchbench report`, Replace: []string{"broken-TIME.json", "main.json"}, Before: twoResults + "; watchbench run -q -b mem -s catchup -w 20 --streams 2 --history 100", Whole: true},
 	{Match: `watchbench (help|scenarios|env|version)( \w+)*$`, Whole: true},
 	{Match: `watchbench scenarios slow --yaml > slow\.yaml$`, Whole: true},
 	{Match: `watchbench run -f slow\.yaml`, Append: smallTimed, Before: "watchbench scenarios slow --yaml > slow.yaml"},
