@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -25,8 +26,8 @@ type Kind struct {
 	client *clientv3.Client
 	tokens *tokens // nil without a user
 	status []Status
-	prefix string // of the run, with the slash at its end
-	asked  time.Duration
+	absent []string // endpoints that do not answer
+	prefix string   // of the run, with the slash at its end
 
 	newest    atomic.Int64 // newest revision that a write was answered with
 	allowance atomic.Int64
@@ -52,6 +53,7 @@ func Connect(ctx context.Context, c Config) (*Kind, error) {
 	if err != nil {
 		return nil, err
 	}
+	absent := slices.DeleteFunc(slices.Clone(c.Endpoints), func(e string) bool { return slices.Contains(reachable, e) })
 	c.Endpoints = reachable
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: urls(&c), TLS: c.TLS, Username: c.User, Password: c.Password,
@@ -61,14 +63,13 @@ func Connect(ctx context.Context, c Config) (*Kind, error) {
 	if err != nil {
 		return nil, connectError(&c, err)
 	}
-	k := &Kind{config: c, client: client, prefix: c.Prefix}
+	k := &Kind{config: c, client: client, prefix: c.Prefix, absent: absent}
 	random := make([]byte, runDigits)
 	_, _ = rand.Read(random) // never fails, by its contract
 	k.prefix += hex.EncodeToString(random) + "/"
 	if c.User != "" {
 		k.tokens = &tokens{client: client, user: c.User, password: c.Password}
 	}
-	at := time.Now()
 	for i, url := range urls(&c) {
 		ctx, cancel := context.WithTimeout(ctx, c.CommandTimeout)
 		s, err := statusOf(ctx, client, url, c.Endpoints[i])
@@ -79,7 +80,6 @@ func Connect(ctx context.Context, c Config) (*Kind, error) {
 		k.status = append(k.status, s)
 		k.newest.Store(max(k.newest.Load(), s.Revision))
 	}
-	k.asked = time.Since(at)
 	return k, nil
 }
 
@@ -108,6 +108,9 @@ func ignoreClosed(err error) error {
 
 // Status is what the endpoints said when they were connected to.
 func (k *Kind) Status() []Status { return k.status }
+
+// Absent are the endpoints that do not answer and were left out.
+func (k *Kind) Absent() []string { return k.absent }
 
 // Prefix is what all keys of this run begin with.
 func (k *Kind) Prefix() string { return k.prefix }

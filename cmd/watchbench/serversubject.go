@@ -120,6 +120,9 @@ func (s *serverSubject) serverLine() string {
 		}
 		parts = append(parts, text)
 	}
+	for _, endpoint := range s.kind.Absent() {
+		parts = append(parts, endpoint+" does not answer, left out")
+	}
 	return lines(parts, 9)
 }
 
