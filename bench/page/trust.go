@@ -207,7 +207,7 @@ func (b *builder) doubts() (notes []note) {
 // several.
 func (b *builder) whom(scenes [][]string) string {
 	if len(b.subjects) == 1 {
-		return "(" + strings.Join(scenes[0], ", ") + ")"
+		return "It concerns " + strings.Join(scenes[0], ", ") + "."
 	}
 	lines := grouped(len(scenes), func(i int) (text, of string) { return strings.Join(scenes[i], ", "), b.subjects[i].name })
 	var parts []string
@@ -218,7 +218,7 @@ func (b *builder) whom(scenes [][]string) string {
 		}
 		parts = append(parts, of+": "+l.Text)
 	}
-	return "(The worst case; it concerns " + strings.Join(parts, "; ") + ".)"
+	return "It concerns " + strings.Join(parts, "; ") + "; the worst case is shown."
 }
 
 // generator tells how late the load generator itself was, in the worst run.
