@@ -49,6 +49,23 @@ type Tick struct {
 	MemoryBytes   int64   // resident, or the heap where that cannot be read
 	OutboxBytes   int64   // waiting in outboxes, part of it
 	DiskBytesPerS float64 // written by this process
+
+	// Server is what the server used when it was last looked at; nil if
+	// nobody looks.
+	Server *ServerUsage
+}
+
+// ServerUsage is what a server uses at one moment. -1 is what is not told.
+type ServerUsage struct {
+	CPU          float64 // processors, since the look before
+	MemoryBytes  int64
+	SlowWatchers int64 // watchers that are not synced, by the gauge of etcd
+}
+
+// ServerTeller is a Metered target that tells meanwhile what it has read.
+type ServerTeller interface {
+	// ServerNow is nil if nothing was read yet. The usage is not changed later.
+	ServerNow() *ServerUsage
 }
 
 // Stages that every scenario has; others are its own.
@@ -87,6 +104,9 @@ func (s *sampler) tick(now mark, whole bool) Tick {
 		t.DiskBytesPerS = float64(now.written-before.written) / seconds
 	}
 	s.inside(&t, now, before, seconds)
+	if teller, ok := s.session.target.(ServerTeller); ok {
+		t.Server = teller.ServerNow()
+	}
 	return t
 }
 

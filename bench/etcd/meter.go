@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchkv/watchkv/bench"
@@ -38,7 +39,7 @@ const meterEvery = time.Second
 // MeterServer implements bench.Metered: it reads the meter until stop, which
 // returns the metrics of the time between.
 func (t *target) MeterServer() (stop func() (metrics map[string]float64, absent map[string]string)) {
-	m := &metering{meter: t.kind.config.Meter, absent: map[string]string{}}
+	m := &metering{meter: t.kind.config.Meter, absent: map[string]string{}, now: &t.usage}
 	if m.meter == nil {
 		return m.unmetered
 	}
@@ -55,6 +56,9 @@ func (t *target) MeterServer() (stop func() (metrics map[string]float64, absent 
 	}
 }
 
+// ServerNow implements bench.ServerTeller.
+func (t *target) ServerNow() *bench.ServerUsage { return t.usage.Load() }
+
 // metering is one measured part. Its fields belong to its goroutine until done
 // is closed.
 type metering struct {
@@ -65,6 +69,7 @@ type metering struct {
 	err   error // the first
 	at    time.Time
 
+	now          *atomic.Pointer[bench.ServerUsage] // the target's
 	memory, slow int64
 	absent       map[string]string
 	done         chan struct{}
@@ -108,7 +113,19 @@ func (m *metering) read(ctx context.Context) {
 }
 
 func (m *metering) note(u Usage) {
+	before, then := m.last, m.at
 	m.last, m.at = u, time.Now()
+	now := &bench.ServerUsage{CPU: -1, MemoryBytes: -1, SlowWatchers: -1}
+	if u.KnowsCPU && before.KnowsCPU {
+		now.CPU = (u.CPU - before.CPU).Seconds() / m.at.Sub(then).Seconds()
+	}
+	if u.KnowsMemory {
+		now.MemoryBytes = u.MemoryBytes
+	}
+	if u.KnowsSlow {
+		now.SlowWatchers = u.SlowWatchers
+	}
+	m.now.Store(now)
 	m.memory, m.slow = max(m.memory, u.MemoryBytes), max(m.slow, u.SlowWatchers)
 }
 
@@ -170,4 +187,7 @@ func (m MetricsMeter) Read(ctx context.Context) (Usage, error) {
 	return parseMetrics(http.MaxBytesReader(nil, response.Body, maxPage))
 }
 
-var _ bench.Metered = (*target)(nil)
+var (
+	_ bench.Metered      = (*target)(nil)
+	_ bench.ServerTeller = (*target)(nil)
+)

@@ -110,3 +110,37 @@ func TestPIDMeter(t *testing.T) {
 	_, err = PIDMeter{PID: 1 << 30}.Read(t.Context())
 	assert.EqualError(t, err, "no process 1073741824 here")
 }
+
+// steadyMeter uses half a processor, as far as it tells.
+type steadyMeter struct {
+	began time.Time
+	reads chan struct{}
+}
+
+func (steadyMeter) Name() string { return "steady" }
+
+func (m steadyMeter) Read(context.Context) (Usage, error) {
+	select {
+	case m.reads <- struct{}{}:
+	default:
+	}
+	return Usage{CPU: time.Since(m.began) / 2, KnowsCPU: true, SlowWatchers: 3, KnowsSlow: true}, nil
+}
+
+// A live view sees what was read, and -1 for what is not told.
+func TestServerNow(t *testing.T) {
+	m := steadyMeter{time.Now(), make(chan struct{}, 1)}
+	target := &target{kind: &Kind{config: Config{Meter: m}}}
+	assert.Nil(t, target.ServerNow())
+	stop := target.MeterServer()
+	first := target.ServerNow()
+	require.NotNil(t, first)
+	assert.InDelta(t, -1, first.CPU, 0, "one look tells no rate")
+	assert.Equal(t, int64(-1), first.MemoryBytes)
+	<-m.reads
+	<-m.reads
+	stop()
+	now := target.ServerNow()
+	assert.InDelta(t, 0.5, now.CPU, 0.1)
+	assert.Equal(t, int64(3), now.SlowWatchers)
+}

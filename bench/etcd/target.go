@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -22,6 +23,7 @@ import (
 type target struct {
 	kind   *Kind
 	prefix string
+	usage  atomic.Pointer[bench.ServerUsage] // at the last look
 
 	mu    sync.Mutex // guards what is below; held while a connection is closed
 	next  int        // number of the next connection, for the endpoints' turns

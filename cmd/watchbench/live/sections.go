@@ -82,13 +82,7 @@ func (v view) watchers() []string {
 		return []string{head + v.dim("  none yet"), "", "", "", ""}
 	}
 	if t.Synced < 0 {
-		return []string{
-			head,
-			fmt.Sprintf("   all        %8s events/s", figure.Rate(t.Events)),
-			"   " + v.dim("by state n/a: a server does not show the states of its watches"),
-			"   " + v.dim("victims so far n/a, catch-up by way n/a: not visible from outside"),
-			"",
-		}
+		return v.watchersOfServer(head)
 	}
 	total := max(1, t.Synced+t.Unsynced+t.Victims)
 	catchUp := t.CatchUp[0] + t.CatchUp[1] + t.CatchUp[2]
@@ -106,16 +100,51 @@ func (v view) watchers() []string {
 		}
 		return text + figure.Count(behind) + " revisions"
 	}
-	gap := len("   synced  ") + 7 - len(" WATCHERS") + 1
-	if v.width >= barsWidth {
-		gap += watcherBar + 1
-	}
 	return []string{
-		head + v.dim(strings.Repeat(" ", gap)+fmt.Sprintf("%8s   behind", "events/s")),
+		v.watchersHead(head),
 		row("synced", t.Synced, t.Live, t.SyncedBehind),
 		row("unsynced", t.Unsynced, catchUp, t.UnsyncedBehind),
 		row("victim", t.Victims, 0, t.VictimBehind),
 		v.ways(),
+	}
+}
+
+func (v view) watchersHead(head string) string {
+	gap := len("   synced  ") + 7 - len(" WATCHERS") + 1
+	if v.width >= barsWidth {
+		gap += watcherBar + 1
+	}
+	return head + v.dim(strings.Repeat(" ", gap)+fmt.Sprintf("%8s   behind", "events/s"))
+}
+
+// watchersOfServer are all watches together, and what the server tells.
+func (v view) watchersOfServer(head string) []string {
+	t := v.s.Tick
+	all := fmt.Sprintf("   %-9s%7s  ", "all", figure.Count(int64(v.scenario().Watchers)))
+	if v.width >= barsWidth {
+		all += strings.Repeat(" ", watcherBar+1)
+	}
+	state := v.dim("by state, behind n/a: a server does not show the states of its watches")
+	server := v.dim("server CPU, memory n/a: no --server-pid and no --server-metrics")
+	if u := t.Server; u != nil {
+		if u.SlowWatchers >= 0 {
+			state = fmt.Sprintf("slow     %7s  ", figure.Count(u.SlowWatchers)) + v.dim("not synced, by etcd's own gauge")
+		}
+		cpu, memory := "n/a", "n/a"
+		if u.CPU >= 0 {
+			cpu = fmt.Sprintf("%.1f cores", u.CPU)
+		}
+		if u.MemoryBytes >= 0 {
+			memory = figure.Bytes(u.MemoryBytes)
+		}
+		server = fmt.Sprintf("server CPU %s   memory %s", cpu, memory)
+	}
+	return []string{
+		v.watchersHead(head),
+		all + fmt.Sprintf("%8s   n/a", figure.Rate(t.Events)),
+		"   " + state,
+		"   " + v.dim("victims so far, catch-up by way n/a: not visible from outside"),
+		"   " + server,
 	}
 }
 

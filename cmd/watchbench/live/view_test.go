@@ -70,6 +70,12 @@ func server() live.Snapshot {
 	return s
 }
 
+func metered() live.Snapshot {
+	s := server()
+	s.Tick.Server = &bench.ServerUsage{CPU: 1.3, MemoryBytes: 181 << 20, SlowWatchers: 12}
+	return s
+}
+
 // late has everything that can go wrong while it goes on.
 func late() live.Snapshot {
 	s := slow()
@@ -118,7 +124,7 @@ func TestViewGolden(t *testing.T) {
 		name string
 		of   live.Snapshot
 	}{
-		{"opening", live.Snapshot{Run: embedded}}, {"slow", slow()}, {"server", server()}, {"late", late()}, {"catchup", catchUp()}, {"filling", filling()},
+		{"opening", live.Snapshot{Run: embedded}}, {"slow", slow()}, {"server", server()}, {"metered", metered()}, {"late", late()}, {"catchup", catchUp()}, {"filling", filling()},
 	}
 	sizes := [][2]int{{100, 30}, {80, 24}, {60, 20}}
 	for _, s := range snapshots {
