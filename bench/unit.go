@@ -26,7 +26,7 @@ const (
 
 // UnitOf is the unit of a metric.
 func UnitOf(metric string) Unit {
-	if strings.HasSuffix(metric, ".bytes_per_s") {
+	if strings.HasSuffix(metric, "bytes_per_s") {
 		return BytesPerS
 	}
 	for _, u := range []Unit{Nanoseconds, PerS, Bytes, Ratio} {

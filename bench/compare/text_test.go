@@ -132,6 +132,14 @@ func TestTextBroken(t *testing.T) {
 	golden(t, "broken.txt", text(t, compare.TextOptions{Again: again}, results...))
 }
 
+func TestTextAllowedToBreak(t *testing.T) {
+	results := four(t)[:2]
+	results[1].Runs[3].Allowed = []bench.Allowed{{Broken: bench.Broken{Rule: "C12"}}}
+	got := text(t, compare.TextOptions{}, results...)
+	assert.Regexp(t, `(?m)^promises +kept +broken C12, allowed$`, got)
+	assert.Regexp(t, `(?m)^notify\.p99 .* no diff\.$`, got, "its figures are shown")
+}
+
 // Colour is for meaning and never alone.
 func TestTextColor(t *testing.T) {
 	plain := text(t, compare.TextOptions{}, four(t)...)

@@ -130,10 +130,26 @@ func (v *view) promises(target int) string {
 	case res.Unchecked, len(res.Runs) == 0:
 		return "not checked"
 	}
+	if rules := allowed(res); len(rules) > 0 {
+		return v.paint.Red("broken "+strings.Join(rules, " ")) + ", allowed"
+	}
 	if n := len(v.uncheckedHere(target)); n > 0 {
 		return fmt.Sprintf("kept, %d not checked", n)
 	}
 	return "kept"
+}
+
+// allowed are the rules that broke and were allowed to.
+func allowed(res *bench.Result) (rules []string) {
+	for _, run := range res.Runs {
+		for _, broken := range run.Allowed {
+			if !slices.Contains(rules, broken.Rule) {
+				rules = append(rules, broken.Rule)
+			}
+		}
+	}
+	slices.Sort(rules)
+	return rules
 }
 
 // uncheckedHere are the rules that were checked on another target and not on

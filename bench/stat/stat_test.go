@@ -105,7 +105,7 @@ func TestFloorIsHonest(t *testing.T) {
 		}
 		return values
 	}
-	const rounds = 2000
+	const rounds = 500
 	for _, n := range []int{2, 3, 4, 5, 6, 10} {
 		wrong, seen := 0, 0
 		for range rounds {
