@@ -104,6 +104,7 @@ var rules = []Rule{
 	{Match: `watchbench run -f slow\.yaml`, Append: smallTimed, Before: "watchbench scenarios slow --yaml > slow.yaml"},
 
 	{Match: `watchbench run .*--etcd-file snap\.db`, Append: "-w 20", Before: `cp "$REPO/mvcc/testdata/etcd/snapshot.db" snap.db`, Whole: true},
+	{Match: `watchbench run .*--plan$`, Says: "nothing was", Whole: true},
 	{Match: `watchbench run .*--like (main|storm)\.json`, Append: "-q", Before: twoResults, Whole: true},
 	{Match: `watchbench run .*-s (catchup|storm)( |$)`, Append: smallFilled, Replace: []string{"ENGINE", "badger"}},
 	{Match: `watchbench run .*-s (notify,catchup|interference)`, Append: smallAll, Replace: []string{"ENGINE", "mem"}},
