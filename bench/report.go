@@ -58,6 +58,9 @@ func (r *report) write() {
 	if cut := r.res.CutShort; cut != nil {
 		r.line("%s", r.cutShort(cut))
 	}
+	if r.res.Failed != "" {
+		r.incomplete()
+	}
 	r.head()
 	r.warnings()
 	for i := 0; i < len(r.res.Plan.Scenarios); {
@@ -177,6 +180,14 @@ func (r *report) spread(rows []row) {
 			r.line("median of %d: %s %s from %s to %s", len(all), row.run.Scenario, what, format(all[0]), format(all[len(all)-1]))
 		}
 	}
+}
+
+// incomplete says why the run ended before its time.
+func (r *report) incomplete() {
+	const word = "INCOMPLETE"
+	lines := wrap(word, len(word)+2, strings.Fields(strings.ReplaceAll(r.res.Failed, "\n", "; ")))
+	lines[0] = r.paint.yellow(word) + lines[0][len(word):]
+	r.lines = append(r.lines, lines...)
 }
 
 func (r *report) cutShort(cut *CutShort) string {

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"os"
 	"path/filepath"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -159,7 +161,20 @@ func TestDyingTargetKeepsWhatWasMeasured(t *testing.T) {
 	require.ErrorAs(t, end, &exit)
 	assert.Equal(t, exitUnmeasured, exit.code)
 	assert.Equal(t, "21 s into slow: put 7: EOF; "+json+" keeps 1 of 4 scenarios, marked incomplete", exit.text)
+	assert.Regexp(t, `^INCOMPLETE  21 s into slow: put 7: EOF\n`, out.String())
 	assert.Contains(t, out.String(), "promises kept until then")
 	assert.Contains(t, out.String(), "312 µs")
 	assert.FileExists(t, json)
+
+	// What cannot be printed is in the file all the same.
+	require.NoError(t, os.Remove(json))
+	r.term.out = fullWriter{}
+	require.ErrorAs(t, r.conclude(res, nil), &exit)
+	assert.Equal(t, &exitError{exitUnmeasured, "the result cannot be written: no space left on device"}, exit)
+	assert.FileExists(t, json)
 }
+
+// fullWriter is a full disk.
+type fullWriter struct{}
+
+func (fullWriter) Write([]byte) (int, error) { return 0, syscall.ENOSPC }

@@ -120,12 +120,15 @@ func (m *measuring) evidence(res *bench.Result) string {
 }
 
 // keep remembers a result where no --json asks for it. That it could not be
-// is a line and no more: the figures stand in the terminal.
-func (m *measuring) keep(document writable) {
+// is a line and no more: the figures stand in the terminal. done is false where
+// nothing was kept.
+func (m *measuring) keep(document writable) (done bool) {
 	if m.output.json != "" || m.output.noKeep {
-		return
+		return false
 	}
 	if err := keep(document); err != nil {
 		fmt.Fprintf(m.term.err, "not kept for 'watchbench report': %s\n", strings.ReplaceAll(err.Error(), "\n", "; "))
+		return false
 	}
+	return true
 }

@@ -128,20 +128,18 @@ func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
 	if r.output.json == "-" {
 		tables, tty = r.term.err, r.term.errTTY
 	}
+	var reportErr error
 	if measureErr == nil || len(res.Runs) > 0 {
-		err := bench.Report(tables, res, bench.ReportOptions{
+		reportErr = bench.Report(tables, res, bench.ReportOptions{
 			Color: r.term.colors(r.output.color, tty), Blank: tty, Verbose: r.output.verbose,
 			Again: again(res), Evidence: r.evidence(res), Next: r.next(res),
 		})
-		if err != nil {
-			return unmeasured("the result cannot be written: %v", err)
-		}
 	}
 	err := r.output.writeJSON(r.term, res)
-	if len(res.Runs) > 0 {
-		r.keep(res)
-	}
+	kept := len(res.Runs) > 0 && r.keep(res)
 	switch {
+	case reportErr != nil:
+		return unmeasured("the result cannot be written: %v", reportErr)
 	case res.Broken != nil:
 		if err != nil {
 			return &exitError{code: exitBroken, text: err.Error()}
@@ -151,6 +149,8 @@ func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
 		return err
 	case measureErr != nil && len(res.Runs) > 0 && r.output.json != "":
 		return unmeasured("%v; %s keeps %d of %d scenarios, marked incomplete", r.cause(r.subject, measureErr), r.output.json, len(res.Runs), len(r.plan.Scenarios)*r.plan.Count)
+	case measureErr != nil && kept:
+		return unmeasured("%v; 'watchbench report' keeps %d of %d scenarios, marked incomplete", r.cause(r.subject, measureErr), len(res.Runs), len(r.plan.Scenarios)*r.plan.Count)
 	case measureErr != nil:
 		return r.cause(r.subject, measureErr)
 	case res.CutShort != nil:
