@@ -51,6 +51,8 @@ func (m *churnRun) measure(s *session) error {
 		s.rec.phases.begin(phaseAfter, until)
 		l := s.startLoad(s.ctx, start, until)
 		defer l.wait()
+		coming := time.AfterFunc(time.Duration(during-s.clock.now()), func() { s.say("watches come and go") })
+		defer coming.Stop()
 		m.churn(s, during, until)
 		l.wait()
 		if err := context.Cause(s.ctx); err != nil {

@@ -154,11 +154,13 @@ func (m *compactionRun) cut(s *session, during, after int64, read func()) error 
 			}
 		}
 		if i == 0 {
+			s.say("history is cut")
 			m.reads = s.clock.now()
 			read()
 		}
 		upTo = next
 	}
+	s.say("history was cut")
 	return nil
 }
 

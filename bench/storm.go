@@ -64,6 +64,7 @@ func (m *stormRun) measure(s *session) error {
 			return err
 		}
 		s.rec.phases.begin(phaseDuring, s.clock.now())
+		s.say("everybody comes back")
 		disconnect()
 		if m.gone, err = s.leave(clients); err != nil {
 			return err
@@ -71,6 +72,7 @@ func (m *stormRun) measure(s *session) error {
 		if err := m.storm(s, base); err != nil {
 			return err
 		}
+		s.say("everybody is back")
 		after := s.clock.now()
 		until := after + int64(s.sc.Duration)/2
 		s.rec.phases.begin(phaseAfter, after)

@@ -146,10 +146,10 @@ func (s *sampler) stageAt(into time.Duration) string {
 	switch {
 	case s.stage != "":
 		return s.stage
-	case s.length > 0 && into > s.length+lead:
-		return StageEnd
 	case said != nil:
 		return *said
+	case s.length > 0 && into > s.length+lead:
+		return StageEnd
 	case into < s.session.sc.Warmup:
 		return StageWarmup
 	}
