@@ -227,5 +227,8 @@ func (t Table) name(row *Row) {
 			}
 		}
 	}
+	if len(others) == 0 {
+		others = []string{row.Scenario} // it is n/a everywhere
+	}
 	row.Name = bench.SelectorOf(row.Metric, row.Scenario, others).String()
 }

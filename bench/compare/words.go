@@ -249,7 +249,7 @@ func (v *view) runs() string {
 // judged tells whether anything was tested, and what too few runs cannot tell;
 // that is empty where they are enough.
 func (v *view) judged() (tested bool, few string) {
-	n, blind := 0, false
+	n, least := 0, 0 // of those with a floor, and of all that are few
 	var floors []float64
 	for _, row := range v.Rows {
 		for i, cell := range row.Cells {
@@ -260,19 +260,24 @@ func (v *view) judged() (tested bool, few string) {
 				tested = true
 				continue
 			}
-			blind = true
+			runs := min(cell.Change.Old.N, cell.Change.New.N)
+			if least == 0 || runs < least {
+				least = runs
+			}
 			if math.IsInf(cell.Change.Floor, 1) {
 				continue
 			}
 			floors = append(floors, cell.Change.Floor)
-			if least := min(cell.Change.Old.N, cell.Change.New.N); n == 0 || least < n {
-				n = least
+			if n == 0 || runs < n {
+				n = runs
 			}
 		}
 	}
 	switch {
-	case !blind:
+	case least == 0:
 		return tested, ""
+	case len(floors) == 0 && least > 1:
+		return tested, fmt.Sprintf("n=%d is too few to tell any difference from chance; --count %d is enough", least, stat.MinRuns)
 	case len(floors) == 0:
 		return tested, fmt.Sprintf("one run a side cannot tell a difference from chance; --count %d can", stat.MinRuns)
 	}
