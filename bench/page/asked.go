@@ -60,6 +60,9 @@ func (b *builder) asked() (facts []fact, commands []string) {
 		return loadWords(sc)
 	})
 	add("Data", func(sc bench.Scenario) string {
+		if sc.Name == bench.Mixed {
+			return "keys, sizes and mix of a Kubernetes control plane"
+		}
 		text := fmt.Sprintf("%s, values of %s", counted(int64(sc.Keys), "key"), figure.ShortBytes(int64(sc.ValueBytes)))
 		if sc.History > 0 {
 			text += ", history of " + counted(sc.History, "revision")

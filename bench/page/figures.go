@@ -19,6 +19,7 @@ var shownMetrics = []string{
 	"victims", "victims_per_s", "victims_ratio", "slow.recovery_ns", "pinned_bytes",
 	"created.p50_ns", "created.p99_ns", "canceled.p99_ns", "churn.creates_per_s", "churn.cancels_per_s", "churn.ended", "churn.events_per_s",
 	"compaction.cuts", "compaction.call_median_ns", "compaction.call_max_ns", "compaction.told", "compaction.told_again", "compaction.others_told", "told.p50_ns", "told.max_ns",
+	"get.p50_ns", "get.p99_ns", "list.p50_ns", "list.p99_ns", "mixed.gets_per_s", "mixed.lists_per_s", "mixed.deletes_per_s", "mixed.read_bytes_per_s", "mixed.written_bytes_per_s", "mixed.objects", "mixed.object_bytes",
 	"server.cpu_cores", "server.memory_max_bytes", "server.slow_watchers_max", "server.fsyncs_per_s", "server.fsync_mean_ns", "server.db_grown_bytes",
 	"generator.late_p99_ns", "cpu.cores", "memory.rss_max_bytes", "memory.heap_max_bytes", "disk.data_bytes",
 }

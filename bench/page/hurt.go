@@ -19,7 +19,7 @@ type hurt struct {
 
 // worstFirst is the order in which scenarios are looked for: those that are
 // made to hurt come first.
-var worstFirst = []string{bench.Slow, bench.Storm, bench.Compaction, bench.Interference, bench.Churn, "mixed", bench.Notify}
+var worstFirst = []string{bench.Slow, bench.Storm, bench.Compaction, bench.Interference, bench.Churn, bench.Mixed, bench.Notify}
 
 // worst is the scene shown over time; nil when no run has a series.
 func (b *builder) worst() *scene {
@@ -152,8 +152,8 @@ func (b *builder) latencyOverTime(s *scene, runs []*bench.Run, x axis) *plot {
 	}
 	y := logarithmic(lo, hi, tickTime)
 	title := "Notify p99, logarithmic"
-	if s.sc.StalledStreams > 0 {
-		title = "Notify p99 of all watchers, those who stalled included; logarithmic"
+	if among := storyOf(s).among; among != "" {
+		title = "Notify p99 of all watchers, " + among + " included; logarithmic"
 	}
 	p := plot{Title: title, Height: 190, Y: upright(y.ticks, 190)}
 	var words []string

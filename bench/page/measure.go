@@ -70,6 +70,9 @@ func measuresOf(s *scene) (all []measure) {
 		add("created.p99_ns", otherFamily, "Churn: from due to created, p99", fmt.Sprintf("%s watches a second begin and as many end, beside %s.", figure.Rate(sc.ChurnPerS), watchers))
 	case bench.Compaction:
 		add("notify.p99_ns", otherFamily, "Notify p99 while history is cut", fmt.Sprintf("%s; %s; %s behind when it is cut.", watchers, loadWords(sc), counted(int64(sc.Behind), "watcher")))
+	case bench.Mixed:
+		add("notify.p99_ns", otherFamily, "Notify p99 in the mix of a control plane",
+			watchers+"; "+loadWords(sc)+"; from intended put to event.")
 	default:
 		about := watchers + "; " + loadWords(sc) + "."
 		if brief, _ := bench.DescribeScenario(sc.Name); brief != "" {

@@ -268,7 +268,7 @@ func TestOutline(t *testing.T) {
 }
 
 // figures depend on how a machine rounds; the outline does not.
-var figures = regexp.MustCompile(`\d[\d.,]*`)
+var figures = regexp.MustCompile(`\d[\d.,]*[kMG]?( [nµm]?s\b)?`)
 
 func outline(t *testing.T, page string) string {
 	t.Helper()

@@ -16,6 +16,7 @@ type story struct {
 	legend string                      // of the shade
 	part   string                      // the name of the part in a series
 	quiet  string                      // prefix of the metrics from before
+	among  string                      // whose latency is in the series too
 	table  []tableColumn
 }
 
@@ -31,7 +32,7 @@ var stories = map[string]story{
 		during: func(sc bench.Scenario) string {
 			return "of the healthy watchers while " + stalls(sc, "stalls", "stall")
 		},
-		legend: "stall", part: "stalled", quiet: "before.",
+		legend: "stall", part: "stalled", quiet: "before.", among: "those who stalled",
 		table: []tableColumn{
 			{"p99 before", "before.notify.p99_ns"}, {"p99 while they stall", "notify.p99_ns"}, {"victims", "victims"},
 			{"victims/s", "victims_per_s"}, {"recovery", "slow.recovery_ns"}, {"pinned", "pinned_bytes"},
@@ -45,7 +46,7 @@ var stories = map[string]story{
 		during: func(sc bench.Scenario) string {
 			return fmt.Sprintf("of the others while %s come back", counted(int64(sc.Watchers), "watcher"))
 		},
-		legend: "all come back", part: "storm", quiet: "before.",
+		legend: "all come back", part: "storm", quiet: "before.", among: "those who come back",
 		table: []tableColumn{
 			{"p99 before", "before.notify.p99_ns"}, {"p99 in the storm", "notify.p99_ns"}, {"all synced", "storm.synced_ns"},
 			{"events/s", "storm.events_per_s"}, {"victims", "victims"},
@@ -73,6 +74,12 @@ var stories = map[string]story{
 		table: []tableColumn{
 			{"notify p99 quiet", "quiet.notify.p99_ns"}, {"notify p99 meanwhile", "notify.p99_ns"}, {"put p99 quiet", "quiet.put.p99_ns"},
 			{"put p99 meanwhile", "put.p99_ns"}, {"victims", "victims"},
+		},
+	},
+	bench.Mixed: {
+		title: "The store of a Kubernetes control plane",
+		table: []tableColumn{
+			{"notify p99", "notify.p99_ns"}, {"put p99", "put.p99_ns"}, {"get p99", "get.p99_ns"}, {"list p99", "list.p99_ns"}, {"victims", "victims"},
 		},
 	},
 	bench.Churn: {

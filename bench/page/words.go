@@ -93,6 +93,8 @@ func shapeOf(sc bench.Scenario) string {
 // shapeWords say what the watchers of a scene watch.
 func shapeWords(sc bench.Scenario) string {
 	switch {
+	case sc.Name == bench.Mixed:
+		return "a whole resource each"
 	case sc.Shape == bench.OneKey:
 		return "one key each"
 	case sc.Shape == bench.Ranges:
@@ -108,6 +110,10 @@ func shapeWords(sc bench.Scenario) string {
 // loadWords say what is written while a scene is measured.
 func loadWords(sc bench.Scenario) string {
 	switch {
+	case sc.Name == bench.Mixed && sc.FullSpeed:
+		return "writes at full speed, reads beside them"
+	case sc.Name == bench.Mixed:
+		return figure.Rate(sc.RatePerS) + " writes/s, reads beside them"
 	case sc.FullSpeed:
 		return fmt.Sprintf("puts at full speed by %s", counted(int64(sc.Writers), "writer"))
 	case sc.RatePerS > 0:
