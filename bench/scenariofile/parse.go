@@ -223,6 +223,9 @@ func kindOf(n *yaml.Node) string {
 	case n.Tag == "!!null":
 		return "nothing"
 	}
+	if text := []rune(n.Value); len(text) > 40 {
+		return fmt.Sprintf("%q...", string(text[:40]))
+	}
 	return fmt.Sprintf("%q", n.Value)
 }
 
