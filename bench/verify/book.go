@@ -56,7 +56,7 @@ func (b *book) end(w *write, got wrote, err error) {
 		return // w stays under way
 	case len(got.changes) > 0:
 		b.acked = max(b.acked, got.rev)
-		b.waiting = append(b.waiting, commit{got.rev, got.changes})
+		b.waiting = append(b.waiting, commit(got))
 	}
 	delete(b.writing, w)
 	b.settleLocked()

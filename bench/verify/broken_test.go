@@ -151,6 +151,7 @@ var brokenCases = []brokenCase{
 	}}},
 	{rule: "C6", name: "a negative start is granted", probe: "ranges", by: spoiler{create: func(r *Request) { r.StartRevision = max(0, r.StartRevision) }}},
 	{rule: "C7", name: "Created says too much", probe: "live", by: edit(func(_ *spoiledStream, r *Response) bool { return r.Created && !r.Canceled }, func(r *Response) { r.Revision++ })},
+	{rule: headerOfC7, name: "Created says too much", probe: "live", wire: true, by: edit(func(_ *spoiledStream, r *Response) bool { return r.Created && !r.Canceled }, func(r *Response) { r.Revision++ })},
 	{rule: "C8", name: "a start in the future is now", probe: "starts", by: spoiler{create: func(r *Request) { r.StartRevision = 0 }}},
 	{rule: "C9", name: "history begins late", probe: "catchup", by: spoiler{create: func(r *Request) {
 		if r.StartRevision > 0 {

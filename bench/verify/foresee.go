@@ -27,7 +27,9 @@ func Foresee(f Facts, o Options) []Verdict {
 			why = noLeases
 		}
 		for _, rule := range p.rules {
-			if r.tally.lacking(rule, why); why == "" {
+			if why != "" {
+				r.tally.lacking(rule, why)
+			} else {
 				r.tally.saw(rule, 1)
 			}
 		}

@@ -1,11 +1,10 @@
 package verify
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"math"
-	"slices"
 	"time"
 
 	"github.com/watchkv/watchkv/watch"
@@ -54,8 +53,11 @@ func (l *lane) note(id int64, line Line) {
 
 // create asks for a watch. Its id is known when Created has come.
 func (l *lane) create(r Request) *watched {
-	w := &watched{lane: l, id: r.ID, req: r}
+	w := &watched{lane: l, id: r.ID, req: r, asked: l.s.book.last()}
 	w.opts = watchtest.Options{History: l.s.book.history, EtcdRules: l.s.facts.EtcdRules, Record: 8}
+	if r.ID > 0 {
+		l.note(r.ID, Line{What: "create", Text: w.describe()})
+	}
 	l.asked = append(l.asked, w)
 	l.all = append(l.all, w)
 	l.s.must("create", l.stream.Create(r))
@@ -223,7 +225,9 @@ func (l *lane) created(r *Response) {
 	w := l.asked[0]
 	l.asked = l.asked[1:]
 	if r.Canceled {
-		w.refused = r
+		if w.refused = r; !w.refusal {
+			l.wronglyRefused(w)
+		}
 		return
 	}
 	if id := w.req.ID; id > 0 && id != r.WatchID {
@@ -235,7 +239,9 @@ func (l *lane) created(r *Response) {
 	if old := l.ended[w.id]; old != nil {
 		w.opts.Reuses = old.check
 	}
-	l.asks = append(l.asks, ask{l.notes, w.id, Line{What: "create", Text: w.describe()}})
+	if w.req.ID <= 0 { // known only now
+		l.asks = append(l.asks, ask{l.notes, w.id, Line{What: "create", Text: w.describe()}})
+	}
 	w.check = watchtest.NewWatch(w.req.Request, w.opts)
 	if w.canceled {
 		w.check.CancelAsked()
@@ -253,28 +259,14 @@ func (l *lane) finish() {
 	}
 }
 
-// log is the last n steps about an id, the last of them marked.
-func (l *lane) log(id int64, n int) []Line {
-	var steps []ask
-	for _, a := range l.asks {
-		if a.id == id {
-			steps = append(steps, a)
-		}
+// wronglyRefused ends the scene, which needs the watch. Where the reason is
+// plainly not true, that is a break.
+func (l *lane) wronglyRefused(w *watched) {
+	switch err := w.refused.Err; {
+	case errors.Is(err, watch.ErrEmptyRange):
+		l.s.broke("C3", "a range that is not empty was refused as empty", w.answer()...)
+	case errors.Is(err, watch.ErrDuplicateID):
+		l.s.broke("C13", "an id that is free was refused as in use", w.answer()...)
 	}
-	for _, w := range l.all {
-		for i := range w.got {
-			if r := &w.got[i]; w.id == id {
-				steps = append(steps, ask{w.places[i], id, Line{What: what(r), Text: text(r, l.s)}})
-			}
-		}
-	}
-	slices.SortStableFunc(steps, func(a, b ask) int { return cmp.Compare(a.at, b.at) })
-	var lines []Line
-	for _, a := range steps[max(0, len(steps)-n):] {
-		lines = append(lines, a.line)
-	}
-	if len(lines) > 0 {
-		lines[len(lines)-1].Mark = true
-	}
-	return lines
+	l.s.fail("create", fmt.Errorf("refused: %v", w.refused.Err))
 }

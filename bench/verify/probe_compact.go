@@ -111,9 +111,11 @@ func (s *scene) below(from, compact int64) {
 }
 
 const (
-	overtakenStreams  = 40
+	overtakenStreams  = 34
+	overtakenFirst    = 6 // streams that are read at first: enough to see it
 	overtakenBlockers = 10
-	overtakenPuts     = 30
+	overtakenPuts     = 22
+	overtakenValue    = 2 << 10
 	// overtakenEach is one more than etcd queues control responses: those are
 	// taken though nobody reads.
 	overtakenEach = 17
@@ -133,7 +135,7 @@ func probeOvertaken(s *scene) {
 		}
 	}
 	s.each(func(_ int, l *lane) { l.answered() })
-	value := strings.Repeat("x", 1000)
+	value := strings.Repeat("x", overtakenValue)
 	for i := range overtakenPuts {
 		s.put("full", fmt.Sprintf("%d %s", i, value))
 	}
@@ -146,12 +148,11 @@ func probeOvertaken(s *scene) {
 		}
 	}
 	s.settle(3)
-	s.each(func(_ int, l *lane) { l.until("word of compaction", l.told) })
-	s.settle(3)
-	last := s.put("full", "the last")
-	s.each(func(_ int, l *lane) {
-		l.until("what came since", func() bool { return l.told() && l.upTo(last) })
-	})
+	s.toldOnce(func(i int) bool { return i < overtakenFirst })
+	if s.tally.isBroken("C12") {
+		return
+	}
+	s.toldOnce(func(i int) bool { return i >= overtakenFirst })
 	told := int64(0)
 	for _, l := range s.lanes {
 		for _, w := range l.all {
@@ -168,6 +169,22 @@ func probeOvertaken(s *scene) {
 		s.tally.saw("C12", told)
 		s.tally.saw("C11", told)
 	}
+}
+
+// toldOnce reads some of the streams: until every watch on them that was
+// overtaken is told, and then on, so that what comes again is seen.
+func (s *scene) toldOnce(some func(i int) bool) {
+	read := func(do func(l *lane)) {
+		s.each(func(i int, l *lane) {
+			if some(i) {
+				do(l)
+			}
+		})
+	}
+	read(func(l *lane) { l.until("word of compaction", l.told) })
+	s.settle(3)
+	last := s.put("full", "the last")
+	read(func(l *lane) { l.until("what came since", func() bool { return l.told() && l.upTo(last) }) })
 }
 
 // told reports whether every watch from before the compaction has been told.

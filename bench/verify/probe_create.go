@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -29,12 +30,11 @@ func probeIDs(s *scene) {
 	for i, id := range []int64{7, 2, 1 << 40} {
 		r := s.prefixed()
 		r.ID = id
-		w := l.create(r)
 		if i == 1 {
-			l.expectRefused(w, "C13", watch.ErrDuplicateID)
+			l.expectRefused(r, "C13", watch.ErrDuplicateID)
 			continue
 		}
-		picked = append(picked, w)
+		picked = append(picked, l.create(r))
 	}
 	if !l.answered() {
 		return
@@ -61,10 +61,10 @@ func (w *watched) answer() []Line {
 	return lines
 }
 
-// expectRefused waits for the answer to w, which should be a refusal with
-// this reason.
-func (l *lane) expectRefused(w *watched, rule string, reason error) {
-	s := l.s
+// expectRefused asks for what should be refused with this reason.
+func (l *lane) expectRefused(req Request, rule string, reason error) {
+	s, w := l.s, l.create(req)
+	w.refusal = true
 	if !l.answered() {
 		return
 	}
@@ -85,7 +85,7 @@ func (s *scene) negativeID() {
 	l := s.open()
 	r := s.prefixed()
 	r.ID = negative
-	l.expectRefused(l.create(r), "C14", watch.ErrNegativeID)
+	l.expectRefused(r, "C14", watch.ErrNegativeID)
 }
 
 // cancelUnknown: the answer to a create that is sent after the cancels must
@@ -133,8 +133,26 @@ var rangeCases = []rangeCase{
 	{"", "", ""},
 }
 
-// probeRanges: every shape of a range, and those that are empty.
+// ours reports whether all keys of the range are below the scene's prefix.
+func (c rangeCase) ours() bool { return c.key != "" && c.key != "^" && c.end != "^" }
+
+// probeRanges: every shape of a range, and those that are empty. Ranges in
+// which others may write come last: a user may not be allowed to watch them.
 func probeRanges(s *scene) {
+	for _, c := range [][2]string{{"c", "b"}, {"b", "b"}, {"b\x00", "b"}} {
+		s.open().expectRefused(s.between(s.key(c[0]), s.key(c[1])), "C3", watch.ErrEmptyRange)
+	}
+	for _, start := range []int64{-1, -1 << 62} {
+		r := s.prefixed()
+		r.StartRevision = start
+		s.open().expectRefused(r, "C6", mvcc.ErrCompacted)
+	}
+	s.ranges(rangeCase.ours)
+	s.ranges(func(c rangeCase) bool { return !c.ours() })
+}
+
+// ranges watches some of the cases while every name is put.
+func (s *scene) ranges(some func(c rangeCase) bool) {
 	l := s.open()
 	bound := func(name string) []byte {
 		switch name {
@@ -145,10 +163,14 @@ func probeRanges(s *scene) {
 		}
 		return s.key(name)
 	}
+	var cases []rangeCase
 	for _, c := range rangeCases {
-		w := l.create(s.between(bound(c.key), bound(c.end)))
-		if c.key == "" || c.key == "^" || c.end == "^" {
-			w.unbound() // others may write there
+		if !some(c) {
+			continue
+		}
+		cases = append(cases, c)
+		if w := l.create(s.between(bound(c.key), bound(c.end))); !c.ours() {
+			w.unbound()
 		}
 	}
 	if !l.answered() {
@@ -165,16 +187,8 @@ func probeRanges(s *scene) {
 		s.must("put", err)
 	}
 	l.sync()
-	for i, c := range rangeCases {
+	for i, c := range cases {
 		l.all[i].expectKeys(c)
-	}
-	for _, c := range [][2]string{{"c", "b"}, {"b", "b"}, {"b\x00", "b"}} {
-		l.expectRefused(l.create(s.between(s.key(c[0]), s.key(c[1]))), "C3", watch.ErrEmptyRange)
-	}
-	for _, start := range []int64{-1, -1 << 62} {
-		r := s.prefixed()
-		r.StartRevision = start
-		l.expectRefused(l.create(r), "C6", mvcc.ErrCompacted)
 	}
 }
 
@@ -235,6 +249,45 @@ func probeStarts(s *scene) {
 	s.tally.saw("C8", ahead-1)
 }
 
+const (
+	fromNowStreams = 4
+	fromNowWatches = 60
+	fromNowWriters = 4
+)
+
+// probeFromNow: watches from now on, made while their key is written all the
+// time.
+func probeFromNow(s *scene) {
+	var stops []func()
+	for range fromNowWriters {
+		stops = append(stops, s.beside(func(ctx context.Context) error {
+			for i := 0; ctx.Err() == nil; i++ {
+				if _, err := s.tryPut("k", fmt.Sprint(i)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}))
+	}
+	for range fromNowStreams {
+		s.open()
+	}
+	s.each(func(_ int, l *lane) {
+		for range fromNowWatches {
+			w := l.create(s.between(s.key("k"), nil))
+			l.answered()
+			l.until("an event", func() bool { return w.failed || w.events > 0 })
+			if s.failed() {
+				return
+			}
+			l.cancel(w)
+		}
+	})
+	for _, stop := range stops {
+		stop()
+	}
+}
+
 // probeWire: what only etcd's protocol can ask.
 func probeWire(s *scene) {
 	l := s.open()
@@ -247,6 +300,7 @@ func probeWire(s *scene) {
 	plain := l.create(r)
 	r.UnknownFilter = true
 	odd := l.create(r)
+	odd.refusal = true
 	if !l.survives("C17", "send", "an unknown request", func() bool { return len(l.asked) == 0 }) {
 		return
 	}

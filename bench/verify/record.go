@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/watchkv/watchkv/mvcc"
@@ -94,7 +95,7 @@ func shortest(w *watched, b *watchtest.Broken) []Line {
 	for _, i := range keep {
 		flush(w.places[i])
 		r := &w.got[i]
-		if r.Created && !r.Canceled && len(r.Events) == 0 && i != keep[len(keep)-1] {
+		if r.Created && !r.Canceled && len(r.Events) == 0 && i != keep[len(keep)-1] && !slices.Contains(aboutCreated, b.ID) {
 			continue // the create says it
 		}
 		lines = append(lines, Line{What: what(r), Text: text(r, w.lane.s)})
@@ -109,6 +110,9 @@ func shortest(w *watched, b *watchtest.Broken) []Line {
 	}
 	return lines
 }
+
+// aboutCreated are rules in which the revision of Created counts.
+var aboutCreated = []string{"C7", "C8", "C9", "C15", "N2"}
 
 // maxTries bounds how often a record is checked again to make it shorter.
 const maxTries = 300

@@ -18,6 +18,7 @@ type Rule struct {
 
 // The second parts of rules that are etcd's in one part and ours in the other.
 const (
+	headerOfC7  = "C7 header revision"
 	headerOfC11 = "C11 header revision"
 	owedOfN3    = "N3 owed answer"
 )
@@ -45,7 +46,8 @@ var catalogue = []Rule{
 	{ID: "C4", Name: "permission on the range", Text: "permission is checked on the range as sent", away: users},
 	{ID: "C5", Name: "refused alone", Text: "a create without permission is refused alone", away: users},
 	{ID: "C6", Name: "negative start", Text: "a negative start is refused as compacted"},
-	{ID: "C7", Name: "from now on", Text: "start 0: only what is after Created"},
+	{ID: "C7", Name: "from now on", Text: "start 0: only what is after the create"},
+	{ID: headerOfC7, Name: "revision of Created under load", Class: watchtest.Ours, Text: "exactly: the revision in Created, also while others write"},
 	{ID: "C8", Name: "start in the future", Text: "a start in the future is waited for"},
 	{ID: "C9", Name: "start in history", Text: "a start in history: exactly from there"},
 	{ID: "C10", Name: "start at the compact revision", Text: "a start at the compact revision gets the event there"},
@@ -126,13 +128,4 @@ func Rules() []Rule {
 		}
 	}
 	return out
-}
-
-func ruleOf(id string) Rule {
-	for _, r := range Rules() {
-		if r.ID == id {
-			return r
-		}
-	}
-	return Rule{ID: id, Class: watchtest.Etcd}
 }

@@ -47,7 +47,9 @@ type probe struct {
 	compacts bool
 	wire     bool // only where there is etcd's protocol
 	inside   bool // only where the inside can be seen
-	run      func(s *scene)
+	// limit is how long it may take where that is not probeTime.
+	limit time.Duration
+	run   func(s *scene)
 }
 
 // FreshPrefix is a prefix that nobody has.
@@ -71,26 +73,36 @@ func Run(ctx context.Context, subject Subject, o Options) (*Report, error) {
 	if err := r.answers(whole); err != nil {
 		return nil, fmt.Errorf("%s does not answer: %w", r.facts.Name, err)
 	}
-	over := make(chan struct{})
-	var group sync.WaitGroup
-	if !r.facts.Private {
-		for i := range besides {
-			group.Go(func() { r.probe(whole, &besides[i], over) })
-		}
-	} else {
-		r.inTurn(whole, besides)
-	}
-	r.inTurn(whole, probes)
-	close(over)
-	group.Wait()
-	if ctx.Err() != nil {
-		r.lackAll("stopped")
-	}
+	r.all(whole)
 	report := r.report(began)
 	if err := r.cleanUp(ctx); err != nil {
-		report.Left = err.Error()
+		report.Left = fmt.Sprintf("keys stay under %s (%v); remove them: etcdctl del --prefix %s", o.Prefix, err, o.Prefix)
 	}
 	return report, context.Cause(ctx)
+}
+
+// errLate ends what was waited for beside the other probes.
+var errLate = fmt.Errorf("no answer within %v after all others", probeTime)
+
+// all runs every probe.
+func (r *runner) all(ctx context.Context) {
+	if r.facts.Private {
+		r.inTurn(ctx, besides)
+		r.inTurn(ctx, probes)
+		return
+	}
+	done := make(chan struct{})
+	beside, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var group sync.WaitGroup
+	for i := range besides {
+		group.Go(func() { _ = r.probe(beside, &besides[i], done) }) // the reason is with its rules
+	}
+	r.inTurn(ctx, probes)
+	close(done)
+	timer := time.AfterFunc(probeTime, func() { cancel(errLate) })
+	defer timer.Stop()
+	group.Wait()
 }
 
 // inTurn runs probes one after the other.
@@ -100,7 +112,7 @@ func (r *runner) inTurn(ctx context.Context, list []probe) {
 		p := &list[i]
 		switch {
 		case ctx.Err() != nil:
-			r.lack(p.rules, fmt.Sprintf("no time was left after %v", wholeTime))
+			r.lack(p.rules, over(ctx))
 			continue
 		case silent >= 2:
 			r.lack(p.rules, "the target no longer answers")
@@ -137,16 +149,19 @@ func (r *runner) lack(rules []string, why string) {
 }
 
 // probe runs one probe and returns why it could not be finished, or nil.
-func (r *runner) probe(whole context.Context, p *probe, over <-chan struct{}) error {
+func (r *runner) probe(whole context.Context, p *probe, done <-chan struct{}) error {
 	limit := probeTime
-	if over != nil {
+	switch {
+	case done != nil:
 		limit = wholeTime
+	case p.limit > 0:
+		limit = p.limit
 	}
 	ctx, cancel := context.WithTimeout(whole, limit)
 	defer cancel()
 	s := &scene{
 		ctx: ctx, subject: r.subject, facts: r.facts, tally: r.tally,
-		prefix: r.o.Prefix + p.name + "/", renames: p.renames, over: over, patience: r.patience, looked: map[string]bool{}, txns: map[int64]int{},
+		prefix: r.o.Prefix + p.name + "/", renames: p.renames, over: done, patience: r.patience, looked: map[string]bool{}, txns: map[int64]int{},
 	}
 	s.floor = s.rev()
 	s.book = newBook(s.floor)
@@ -171,13 +186,24 @@ func (r *runner) probe(whole context.Context, p *probe, over <-chan struct{}) er
 func why(err error, whole context.Context, limit time.Duration) string {
 	switch what, _, _ := strings.Cut(err.Error(), ":"); {
 	case whole.Err() != nil:
-		return fmt.Sprintf("no time was left after %v", wholeTime)
-	case errors.Is(err, context.DeadlineExceeded):
+		return over(whole)
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
 		return fmt.Sprintf("%s: no answer within %v", what, limit)
 	case errors.Is(err, errNotProvoked), errors.Is(err, errStrangers):
 		return errors.Unwrap(err).Error()
 	}
 	return err.Error()
+}
+
+// over says why nothing more can be looked at.
+func over(whole context.Context) string {
+	switch {
+	case errors.Is(context.Cause(whole), errLate):
+		return errLate.Error()
+	case errors.Is(whole.Err(), context.DeadlineExceeded):
+		return fmt.Sprintf("no time was left after %v", wholeTime)
+	}
+	return "stopped"
 }
 
 // answers reports whether the subject answers a read.
@@ -186,12 +212,6 @@ func (r *runner) answers(ctx context.Context) error {
 	defer cancel()
 	_, err := r.subject.Range(ctx, []byte(r.o.Prefix), nil, mvcc.RangeOptions{CountOnly: true})
 	return err
-}
-
-func (r *runner) lackAll(why string) {
-	for _, rule := range catalogue {
-		r.tally.lacking(rule.ID, why)
-	}
 }
 
 // cleanUp deletes what was written.

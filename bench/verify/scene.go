@@ -349,18 +349,6 @@ func (s *scene) close() {
 	}
 }
 
-// pause waits, unless the scene has failed.
-func (s *scene) pause(d time.Duration) {
-	if s.failed() {
-		return
-	}
-	select {
-	case <-time.After(d):
-	case <-s.ctx.Done():
-		s.fail("wait", s.ctx.Err())
-	}
-}
-
 // errNotProvoked: the scene did not come about.
 var errNotProvoked = errors.New("could not be provoked")
 

@@ -48,6 +48,13 @@ func (t *tally) broke(rule, detail string, record []Line) {
 	}
 }
 
+// isBroken reports whether a break of the rule was seen.
+func (t *tally) isBroken(rule string) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.breaks[rule] != nil
+}
+
 // lacking tells why a rule could not be looked at; the first reason is kept.
 func (t *tally) lacking(rule, why string) {
 	t.mu.Lock()

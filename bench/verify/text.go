@@ -227,11 +227,15 @@ func (t *texter) conclusion() {
 		}
 	}
 	if t.r.Left != "" {
-		t.add(layout.Wrap("", 0, strings.Fields(t.paint.Yellow("left behind:")+" "+t.r.Left))...)
+		t.add(layout.Wrap("", 0, strings.Fields(t.r.Left))...)
 	}
-	switch took := figure.Short(t.r.Took); {
+	took := figure.Short(t.r.Took)
+	if t.o.Cut {
+		t.add("CUT SHORT after " + took)
+	}
+	switch {
 	case t.o.Cut && len(refused) == 0:
-		t.add("CUT SHORT after " + took + ": nothing broken until then")
+		t.add("nothing broken until then")
 	case len(refused) > 0:
 		line := fmt.Sprintf("%d broken, exit 1.", len(refused))
 		if t.o.Allow != "" {

@@ -69,6 +69,11 @@ func (r *Report) Of(o Outcome) (out []Verdict) {
 // the probes count the others themselves.
 var byChecker = []string{"G1", "G2", "G3", "G6", "C2", "C7", "C8", "C9", "C15", "E4", "E5", "E6", "P1", "F1", "N2", "N5", "V5"}
 
+// anywhere are the rules that need no scene of their own: every event that
+// comes could break them. All others are kept only if their probe came to its
+// end.
+var anywhere = []string{"G1", "G2", "G3", "C2", "C7", "C15", "E4", "E6"}
+
 func (r *runner) report(began time.Time) *Report {
 	t := r.tally
 	t.mu.Lock()
@@ -100,13 +105,12 @@ func (r *runner) verdictLocked(rule Rule) Verdict {
 		v.Outcome, v.Reason = NotChecked, "there is no wire"
 	case rule.inside != "" && r.facts.Wire:
 		v.Outcome, v.Reason = NotChecked, rule.inside
+	case t.lacks[rule.ID] != "" && !slices.Contains(anywhere, rule.ID):
+		v.Outcome, v.Reason = NotChecked, t.lacks[rule.ID]
 	case t.seen[rule.ID] > 0:
 		v.Outcome, v.Times = Kept, t.seen[rule.ID]
 	default:
-		v.Outcome, v.Reason = NotChecked, t.lacks[rule.ID]
-		if v.Reason == "" {
-			v.Reason = "could not be provoked"
-		}
+		v.Outcome, v.Reason = NotChecked, errNotProvoked.Error()
 	}
 	return v
 }

@@ -20,6 +20,9 @@ type watched struct {
 	places   []int      // in the lane's log, of got
 	events   int        // events in got
 	periodic int        // progress under its own id
+	asked    int64      // newest revision that was acknowledged before the create
+	created  *Response  // not told to the checker yet
+	refusal  bool       // it should be refused, or may be
 	refused  *Response  // Created and Canceled at once
 	header   int64      // highest revision of an event response that is no safe resume point for certain
 	failed   bool       // a break was reported
@@ -55,7 +58,12 @@ func (w *watched) take(r *Response) {
 	}
 	s.counted(r)
 	if s.facts.EtcdRules {
+		if w.lookAtCreated(r) {
+			return
+		}
 		w.lookAtHeader(r)
+	} else if r.Created && w.req.StartRevision == 0 {
+		s.tally.saw(headerOfC7, 1) // the checker looks at it, under C7
 	}
 	if r.Canceled && r.CompactRevision > 0 {
 		r = w.lookAtCompaction(r)
@@ -63,6 +71,10 @@ func (w *watched) take(r *Response) {
 	if !s.facts.Private && r.CompactRevision > 0 { // others may compact too
 		s.book.history.Compacting(r.CompactRevision)
 	}
+	w.deliver(r)
+}
+
+func (w *watched) deliver(r *Response) {
 	if err := w.check.Deliver(&r.Response); err != nil {
 		w.fails(err)
 	}
@@ -76,6 +88,33 @@ func (w *watched) fails(err error) {
 	}
 	w.failed = true
 	w.lane.s.brokeWatch(w, b)
+}
+
+// lookAtCreated holds Created of a watch from now on back until its next
+// response: etcd reads the revision for it after it made the watch, so it may
+// be ahead of a write that came between. It reports whether r is held back.
+func (w *watched) lookAtCreated(r *Response) bool {
+	if r.Created && w.req.StartRevision == 0 && w.created == nil && len(w.got) == 1 {
+		created := *r
+		w.created = &created
+		return true
+	}
+	c := w.created
+	if c == nil {
+		return false
+	}
+	w.created = nil
+	s := w.lane.s
+	s.tally.saw(headerOfC7, 1)
+	if len(r.Events) > 0 {
+		if first := r.Events[0].KV.ModRevision; first <= c.Revision && first > w.asked {
+			s.broke(headerOfC7, fmt.Sprintf("%s came, which was written while the watch was made; Created says %d", eventText(&r.Events[0], s), c.Revision),
+				Line{What: "create", Text: w.describe()}, Line{What: "created", Text: text(c, s)}, Line{Mark: true, What: what(r), Text: text(r, s)})
+			c.Revision = first - 1
+		}
+	}
+	w.deliver(c)
+	return false
 }
 
 // lookAtHeader looks at N7 where the checker does not, because the store did
@@ -141,6 +180,10 @@ func (w *watched) headerRecord() []Line {
 func (w *watched) settled() {
 	if w.check == nil || w.lane.s.failed() || w.lane.s.book.broken() != nil {
 		return
+	}
+	if w.created != nil {
+		w.deliver(w.created)
+		w.created = nil
 	}
 	if err := w.check.Finish(w.lane.s.book.last()); err != nil {
 		w.fails(err)

