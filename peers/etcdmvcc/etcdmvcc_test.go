@@ -30,6 +30,13 @@ func TestKeepsWhatEtcdPromises(t *testing.T) {
 		{bench.CatchUp, bench.Ranges, func(sc *bench.Scenario) { sc.History = 1500 }},
 		{bench.Slow, bench.OneKey, func(sc *bench.Scenario) { sc.StalledStreams, sc.Stall = 1, 200*time.Millisecond }},
 		{bench.Interference, bench.Prefix, func(sc *bench.Scenario) { sc.History, sc.Bystanders = 300, 10 }},
+		{bench.Storm, bench.OneKey, func(sc *bench.Scenario) { sc.History, sc.Bystanders, sc.Duration = 1500, 5, 400*time.Millisecond }},
+		{bench.Churn, bench.OneKey, func(sc *bench.Scenario) { sc.ChurnPerS, sc.Visitors = 200, 10 }},
+		{bench.Compaction, bench.OneKey, func(sc *bench.Scenario) {
+			// few enough for etcd, whose channel holds 128 responses of 1,000 events
+			sc.History, sc.Behind, sc.Cuts, sc.Duration = 3000, 200, 2, 900*time.Millisecond
+		}},
+		{bench.Mixed, bench.Prefix, func(sc *bench.Scenario) { sc.Keys, sc.History, sc.Watchers = 100, 100, 10 }},
 		{bench.FanOut, bench.Prefix, func(sc *bench.Scenario) {
 			// more watches on a stream than its channel holds responses
 			sc.Watchers, sc.RatePerS, sc.FullSpeed, sc.Puts, sc.Duration = 1200, 0, true, 30, 50*time.Millisecond

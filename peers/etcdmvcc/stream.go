@@ -27,6 +27,7 @@ type stream struct {
 	mu       sync.Mutex       // guards what is below; held over no call of etcd's
 	said     []watch.Response // Created and Canceled, not received yet
 	owed     int64            // revision at or above which progress was asked for; 0: none
+	dead     []int64          // watches that compaction ended, see bury
 	isClosed bool
 
 	// Of the receiving goroutine alone.
@@ -152,6 +153,9 @@ func (s *stream) take(r *mvcc.WatchResponse) {
 	out := watch.Response{WatchID: int64(r.WatchID), Revision: r.Revision}
 	if r.CompactRevision != 0 {
 		out.Canceled, out.CompactRevision, out.Err = true, r.CompactRevision, kv.ErrCompacted
+		s.mu.Lock()
+		s.dead = append(s.dead, out.WatchID)
+		s.mu.Unlock()
 	}
 	if len(r.Events) > 0 {
 		s.events, s.last = appendEvents(s.events, s.last, r.Events)
@@ -207,12 +211,25 @@ func (s *stream) ask() {
 		if !owed {
 			return
 		}
+		s.bury()
 		s.etcd.RequestProgressAll()
 		select {
 		case <-ticker.C:
 		case <-s.ended:
 			return
 		}
+	}
+}
+
+// bury cancels the watches that compaction ended, as etcd's client does: etcd
+// keeps them on the stream and tells no progress while they are there.
+func (s *stream) bury() {
+	s.mu.Lock()
+	dead := s.dead
+	s.dead = nil
+	s.mu.Unlock()
+	for _, id := range dead {
+		_ = s.etcd.Cancel(mvcc.WatchID(id)) // told twice, it is gone already
 	}
 }
 
