@@ -218,13 +218,13 @@ func (c *compareCommand) conclude(all *bench.Comparison, err error) error {
 		Color: c.term.colors(c.output.color, tty), Width: width(), Verbose: c.output.verbose,
 		Again: func(i int) string { return again(all.Results[i]) },
 	})
+	if textErr != nil && err == nil {
+		err = unmeasured("the results cannot be written: %v", textErr)
+	}
 	if writeErr := c.output.writeJSON(c.term, all); writeErr != nil && err == nil {
 		err = writeErr
 	}
 	c.keepAll(all)
-	if textErr != nil {
-		return unmeasured("the results cannot be written: %v", textErr)
-	}
 	cut := false
 	var failed []string
 	for _, res := range all.Results {

@@ -327,15 +327,15 @@ func (m *maxCommand) conclude(ctx context.Context, broken *bench.Result, err err
 		for i := range m.doc.Steps {
 			m.doc.Steps[i].Run = nil
 		}
-		if reportErr := bench.Report(m.tables(), broken, bench.ReportOptions{Color: color, Again: again(broken)}); reportErr != nil {
-			return unmeasured("the answer cannot be written: %v", reportErr)
+		if reportErr := bench.Report(m.tables(), broken, bench.ReportOptions{Color: color, Again: again(broken)}); reportErr != nil && err == nil {
+			err = unmeasured("the answer cannot be written: %v", reportErr)
 		}
 	case err == nil || len(m.doc.Steps) > 0:
 		if err != nil {
 			m.doc.Failed = err.Error()
 		}
-		if _, writeErr := io.WriteString(m.tables(), m.answer(cut || err != nil, color)); writeErr != nil {
-			return unmeasured("the answer cannot be written: %v", writeErr)
+		if _, writeErr := io.WriteString(m.tables(), m.answer(cut || err != nil, color)); writeErr != nil && err == nil {
+			err = unmeasured("the answer cannot be written: %v", writeErr)
 		}
 	}
 	if writeErr := m.output.writeJSON(m.term, m.doc); writeErr != nil && err == nil {
