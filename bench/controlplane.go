@@ -111,6 +111,19 @@ func allWeight() int { return writeWeight() + weights[getPod] + weights[listPods
 // mixedWrites is how many writes a second 5,000 nodes make.
 func mixedWrites() float64 { return math.Round(float64(writeWeight()) / 10) }
 
+// meanWrite is how many bytes a write has on average.
+func meanWrite() float64 {
+	size := [requests]int{
+		renewLease: leaseBytes, updateNode: nodeBytes, createPod: podBytes, updatePod: podBytes,
+		createEvent: eventBytes, updateSlice: sliceBytes,
+	}
+	sum := 0
+	for r := range getPod {
+		sum += weights[r] * size[r]
+	}
+	return float64(sum) / float64(writeWeight())
+}
+
 // requestOf chooses what request n is.
 func requestOf(seed uint64, n int64) request {
 	at := int(mix(seed+3, uint64(n)) % uint64(allWeight()))
@@ -221,6 +234,14 @@ func (cp *controlPlane) dir(r resource) string { return cp.prefix + dirs[r] }
 
 // objects is how many there are at the beginning.
 func (cp *controlPlane) objects() int64 { return int64(len(cp.order)) }
+
+// bytes are those of all objects at the beginning.
+func (cp *controlPlane) bytes() (sum int64) {
+	for _, r := range cp.order {
+		sum += int64(cp.herds[r].bytes)
+	}
+	return sum
+}
 
 // create is the i-th object at the beginning, which lives from then on.
 func (cp *controlPlane) create(i int64) (key []byte, size int) {

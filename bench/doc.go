@@ -9,6 +9,8 @@
 //     consumer of it. [Embedded] is the kind of an engine in this process.
 //   - [Measure] takes a plan and gives a [Result], which is written as JSON;
 //     [Report] is a view of it for people.
+//   - A server that others use too is a Kind of package bench/etcd. Its targets
+//     are [Prefixed]: they write under a prefix and nowhere else.
 //
 // # The life of a measurement
 //

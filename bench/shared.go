@@ -45,19 +45,33 @@ func prefixOf(t Target) (prefix string, shared bool) {
 // KeyBytes is the length of every key of a scenario under a prefix.
 func KeyBytes(prefix string) int { return max(keyBytes, len(prefix)+numberBytes) }
 
-// Writes is about how many puts a scenario makes, those of its history
-// included; bounded is false where it puts at full speed, and puts then are
-// what comes beside that.
-func (s Scenario) Writes() (puts int64, bounded bool) {
-	puts = s.History + s.Puts
-	if s.FullSpeed {
-		return puts, false
+// Volume is about what a scenario writes.
+type Volume struct {
+	Writes     int64 // puts, and deletes that are part of the load
+	ValueBytes int64 // of all of them together
+	// Unbounded: it puts at full speed, so there may be any number of writes
+	// beside Writes.
+	Unbounded bool
+}
+
+// Volume estimates what the scenario writes, its history included.
+func (s Scenario) Volume() Volume {
+	v := Volume{Writes: s.History + s.Puts, Unbounded: s.FullSpeed}
+	live, size := int64(0), float64(s.ValueBytes)
+	if !s.FullSpeed {
+		took := s.Warmup + s.Duration
+		if s.Name == Storm {
+			took += stormAllowance
+		}
+		live = int64(s.RatePerS * took.Seconds())
 	}
-	took := s.Warmup + s.Duration
-	if s.Name == Storm {
-		took += stormAllowance
+	v.ValueBytes = v.Writes * int64(s.ValueBytes)
+	if s.Name == Mixed {
+		v.ValueBytes, size = newControlPlane("", s.Keys).bytes(), meanWrite()
 	}
-	return puts + int64(s.RatePerS*took.Seconds()), true
+	v.Writes += live
+	v.ValueBytes += int64(float64(live) * size)
+	return v
 }
 
 // stormAllowance is how long everybody's return is taken to last: puts go on

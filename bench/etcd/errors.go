@@ -118,6 +118,7 @@ func one(err error) string {
 func (k *Kind) gone(err error) error {
 	switch {
 	case errors.Is(err, io.EOF), status(err) == codes.Unavailable, errors.Is(err, syscall.ECONNREFUSED):
+		k.away.Store(true)
 		return &bench.GoneError{Reason: one(err), Err: err}
 	case errors.Is(err, context.DeadlineExceeded), status(err) == codes.DeadlineExceeded:
 		return &bench.GoneError{Reason: "no answer for " + figure.Short(k.config.CommandTimeout), Err: err}

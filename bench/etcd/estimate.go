@@ -22,11 +22,11 @@ func Cost(key, value int) int64 {
 // puts at full speed: bytes then is what comes beside that.
 func Estimate(plan bench.Plan, prefix string) (bytes int64, bounded bool) {
 	bounded = true
+	key := bench.KeyBytes(prefix + "1/")
 	for _, sc := range plan.Scenarios {
-		puts, known := sc.Writes()
-		bounded = bounded && known
-		key := bench.KeyBytes(prefix + "1/")
-		bytes += puts*Cost(key, sc.ValueBytes) + min(puts, int64(sc.Keys))*Cost(key, 0)
+		v := sc.Volume()
+		bounded = bounded && !v.Unbounded
+		bytes += v.Writes*Cost(key, 0) + int64(float64(v.ValueBytes)*fillFactor) + min(v.Writes, int64(sc.Keys))*Cost(key, 0)
 	}
 	return bytes * int64(max(1, plan.Count)), bounded
 }

@@ -34,6 +34,7 @@ type Kind struct {
 	spent     atomic.Int64
 	opened    atomic.Int64 // number of the last target
 	wrote     atomic.Bool  // something may lie under the prefix
+	away      atomic.Bool  // the server did not answer
 
 	once    sync.Once
 	closing error

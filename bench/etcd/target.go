@@ -176,7 +176,9 @@ func (t *target) Close() error {
 		errs = append(errs, ignoreClosed(c.conn.Close()))
 	}
 	t.conns = nil
-	_ = t.kind.clean(t.prefix) // Kind.Close tries again, and says what stays
+	if !t.kind.away.Load() {
+		_ = t.kind.clean(t.prefix) // Kind.Close tries again, and says what stays
+	}
 	return errors.Join(errs...)
 }
 

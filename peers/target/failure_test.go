@@ -74,7 +74,7 @@ func TestRun_ServerKilled(t *testing.T) {
 	_ = process.Wait() // it was killed
 	r := wait(t, cmd)
 	assert.Equal(t, 3, r.code, r)
-	assert.Regexp(t, `^watchbench: target died \S+ s into notify/one-key: .*; `+file+` keeps 1 of 2 scenarios, marked incomplete$`, lineWith(r.errOut, "target died"), r)
+	assert.Regexp(t, `^watchbench: target died \S+ m?s into notify/one-key: .*; `+file+` keeps 1 of 2 scenarios, marked incomplete$`, lineWith(r.errOut, "target died"), r)
 	res := resultOf(t, file)
 	assert.False(t, res.Complete)
 	require.Len(t, res.Runs, 1)

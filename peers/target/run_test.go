@@ -42,7 +42,7 @@ func TestRun_EveryScenarioBesideANeighbour(t *testing.T) {
 	}()
 	file := filepath.Join(t.TempDir(), "out.json")
 	r := watchbench(t, nil, slices.Concat([]string{
-		"run", "--target", "etcd://" + server.Endpoint(), "-s", "notify,catchup,slow,interference,storm,churn,compaction",
+		"run", "--target", "etcd://" + server.Endpoint(), "-s", "notify,catchup,slow,interference,storm,churn,compaction,mixed",
 		"-d", "900ms", "--warmup", "0s", "--history", "300", "--json", file, "--allow-compaction",
 		"--server-metrics", server.Client.Endpoints()[0] + "/metrics",
 	}, small)...)

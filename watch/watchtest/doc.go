@@ -33,6 +33,12 @@
 // answered (its outcome is unknown), the log stands still before that
 // revision, and what comes after it ends up in [Counts].Unmatched.
 //
+// On a store that others write to ([HistoryConfig.Shared]) revisions between
+// ours are strangers'. Writers take a ticket before they write
+// ([History.Begin]); once all writes that were under way when a revision was
+// answered are answered too, what is not known up to it is nobody's here. A
+// write that is never answered ([History.Lost]) ends that for good.
+//
 // An event that was passed over is reported as lost only 16 responses later,
 // or by Finish: if it comes late, the break is one of order.
 //
