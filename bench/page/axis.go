@@ -17,10 +17,10 @@ type tick struct {
 }
 
 // Widths in CSS pixels that labels must fit: of a plot in the 960 px column,
-// and of one on a phone of 390 px.
+// and of one on the smallest phones, of 320 px.
 const (
 	deskWidth  = 830
-	phoneWidth = 300
+	phoneWidth = 225
 	deskTall   = 300
 	charWidth  = 7.2 // of the labels' font, on average
 	labelGap   = 10

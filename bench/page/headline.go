@@ -45,16 +45,20 @@ func (b *builder) comparison() string {
 		for _, i := range r.best {
 			best = append(best, b.subjects[i].short)
 		}
+		of := ""
+		if len(r.all) < len(b.subjects) {
+			of = fmt.Sprintf(" (of %d targets)", len(r.all))
+		}
 		switch who := strings.Join(best, "\x00"); {
 		case !r.told:
-			open = append(open, verbs[f][1])
+			open = append(open, verbs[f][1]+of)
 		case len(best) == len(r.all):
-			tied = append(tied, verbs[f][1])
+			tied = append(tied, verbs[f][1]+of)
 		default:
 			if does[who] == nil {
 				order = append(order, who)
 			}
-			does[who], equals[who] = append(does[who], verbs[f][0]), best
+			does[who], equals[who] = append(does[who], verbs[f][0]+of), best
 		}
 	}
 	between := ", "

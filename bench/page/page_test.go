@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -128,6 +129,15 @@ func TestHeadlineWithoutDifference(t *testing.T) {
 	text := written(t, sampled(t, "pebble", 6, 1), sampled(t, "badger", 6, 1))
 	says(t, text, "do not differ measurably")
 	assert.Contains(t, text, `<span class="nd">no difference</span>`)
+}
+
+// What not all targets ran is said of those that did.
+func TestHeadlineOfSome(t *testing.T) {
+	without := sampled(t, "badger", 6, 3)
+	without.Runs = slices.DeleteFunc(without.Runs, func(r bench.Run) bool { return r.Planned == 2 })
+	text := written(t, sampled(t, "pebble", 6, 1), sampled(t, "bolt", 6, 2), without)
+	assert.Contains(t, texts(t, text, "h1")[0], "Pebble catches up fastest (of 2 targets)")
+	says(t, text, "catchup/whole was not run, with these settings, on badger/sync.")
 }
 
 // Too few runs name nobody the best.
