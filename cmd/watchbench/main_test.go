@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -17,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 	"go.etcd.io/bbolt"
+	"go.uber.org/goleak"
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/engines"
@@ -24,7 +26,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"watchbench": main, "panicking": panicking})
+	testscript.Main(m, map[string]func(){"watchbench": main, "panicking": panicking, "orderly": orderly})
 }
 
 // TestScript runs the binary as people do.
@@ -202,4 +204,27 @@ func panicking() {
 		select {}
 	}
 	panic("out of tea")
+}
+
+// orderly shows a live view until the first key and says whether anything of
+// it is left then. What was written meanwhile comes behind it.
+func orderly() {
+	if live.GuardAsked(os.Args) {
+		os.Exit(live.RunGuard())
+	}
+	pressed := make(chan struct{}, 1)
+	p := live.New(live.Config{Lines: os.Stderr, Screen: os.Stderr, Interrupt: func() { pressed <- struct{}{} }})
+	p.Start(live.Run{Title: "step 1"})
+	fmt.Fprintln(p.Hold(os.Stdout), "held: the first line")
+	p.Start(live.Run{Title: "step 2"})
+	fmt.Fprintln(p.Hold(os.Stdout), "held: the second line")
+	<-pressed
+	p.Stopping()
+	p.End()
+	fmt.Fprintln(p.Hold(os.Stdout), "written at once")
+	if err := goleak.Find(); err != nil {
+		fmt.Println(err)
+		return
+	}
+	fmt.Println("no goroutine is left")
 }

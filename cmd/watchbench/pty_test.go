@@ -165,13 +165,13 @@ func TestLiveViewOnATerminal(t *testing.T) {
 	s.await("q to stop")
 	s.resize(60, 20)
 	s.await("time scenario")
-	s.await("0:01 notify/one-key")
+	s.await(" notify/one-key ")
 	for _, size := range [][2]int{{1, 1}, {200, 60}, {80, 24}, {79, 24}, {100, 3}, {120, 40}} {
 		s.resize(size[0], size[1])
 	}
 	s.await("intended put to event")
 	s.press("x?\x1b[A") // there are no other keys
-	s.await("total 0:02")
+	s.await("total 0:")
 	s.press("q")
 	normal := s.ended(exitInterrupted)
 	assert.Contains(t, normal, "CUT SHORT after")
@@ -284,4 +284,16 @@ func TestLiveViewDies(t *testing.T) {
 			assert.Equal(t, 2, s.cmd.ProcessState.ExitCode())
 		})
 	}
+}
+
+// What is held back is shown meanwhile, and stands in order at the end; the
+// screen leaves nothing running.
+func TestLiveViewHolds(t *testing.T) {
+	t.Parallel()
+	s := startOnTerminal(t, "orderly", 100, 40, nil)
+	s.await("held: the second line")
+	s.await("step 2")
+	s.press("q")
+	normal := s.ended(0)
+	assert.Regexp(t, `held: the first line\s+held: the second line\s+written at once\s+no goroutine is left`, normal)
 }

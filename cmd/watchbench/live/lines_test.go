@@ -78,3 +78,45 @@ func TestQuiet(t *testing.T) {
 	p.End()
 	assert.ElementsMatch(t, []string{"table", "^C  stopping; press again to end at once", ""}, strings.Split(out.String(), "\n"))
 }
+
+// stuck is a terminal that takes nothing until it is let go.
+type stuck struct {
+	lockedBuffer
+	letGo chan struct{}
+}
+
+func (s *stuck) Write(p []byte) (int, error) {
+	<-s.letGo
+	return s.lockedBuffer.Write(p)
+}
+
+// A terminal that is stopped (Ctrl-S) does not stop the measurement.
+func TestTickNeverWaits(t *testing.T) {
+	out := &stuck{letGo: make(chan struct{})}
+	p := live.New(live.Config{Lines: out})
+	p.Start(live.Run{Plan: plan})
+	tick := slow().Tick
+	for range 1000 {
+		p.Tick(tick)
+	}
+	close(out.letGo)
+	p.End()
+	lines := strings.Count(out.String(), " slow ")
+	assert.Positive(t, lines)
+	assert.Less(t, lines, 1000, "what it did not take in time is passed over")
+}
+
+// Times and what was checked go on from one measurement to the next.
+func TestSeveralMeasurements(t *testing.T) {
+	var out lockedBuffer
+	p := live.New(live.Config{Lines: &out})
+	p.Start(live.Run{Title: "1 of 2, repetition 1 of 3", Target: embedded.Target, Plan: plan})
+	p.Tick(slow().Tick)
+	p.Broke("pebble/sync G6")
+	p.Start(live.Run{Title: "2 of 2, repetition 1 of 3", Target: embedded.Target, Plan: plan})
+	p.Tick(slow().Tick)
+	fmt.Fprintln(p.Hold(&out), "a table")
+	p.End()
+	assert.Regexp(t, `     pebble/sync   1 of 2, repetition 1 of 3\n(.*\n)*      ! BROKEN pebble/sync G6\n     pebble/sync   2 of 2, repetition 1 of 3\n`, out.String())
+	assert.Contains(t, out.String(), "a table\n")
+}
