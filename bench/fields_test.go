@@ -117,6 +117,10 @@ func TestMetricsAreDocumented(t *testing.T) {
 func fieldsOf(t reflect.Type, prefix string) (all []field) {
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if f.Anonymous && f.Tag.Get("json") == "" {
+			all = append(all, fieldsOf(f.Type, prefix)...)
+			continue
+		}
 		name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
 		if name == "" || name == "-" {
 			panic(fmt.Sprintf("%s.%s has no name in JSON", t, f.Name))

@@ -44,6 +44,10 @@ func (res *Result) MarshalJSON() ([]byte, error) {
 	full.Runs = some(slices.Clone(full.Runs))
 	for i := range full.Runs {
 		full.Runs[i].Promises = some(full.Runs[i].Promises)
+		full.Runs[i].Allowed = slices.Clone(full.Runs[i].Allowed)
+		for j := range full.Runs[i].Allowed {
+			full.Runs[i].Allowed[j].Record = some(full.Runs[i].Allowed[j].Record)
+		}
 	}
 	if full.Broken != nil {
 		broken := *full.Broken

@@ -3,6 +3,7 @@ package bench_test
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -35,6 +36,12 @@ func schemaOf(t reflect.Type, path string, meaning map[string][3]string) map[str
 	properties, required := map[string]any{}, []string{}
 	for i := range t.NumField() {
 		f := t.Field(i)
+		if f.Anonymous && f.Tag.Get("json") == "" {
+			inner := schemaOf(f.Type, path, meaning)
+			maps.Copy(properties, inner["properties"].(map[string]any))
+			required = append(required, inner["required"].([]string)...)
+			continue
+		}
 		name, rest, _ := strings.Cut(f.Tag.Get("json"), ",")
 		below := strings.TrimPrefix(path+"."+name, ".")
 		one := schemaOf(f.Type, below, meaning)
