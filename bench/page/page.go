@@ -274,13 +274,21 @@ type brokenRecord struct {
 	Command string
 }
 
+// seeded is the command of a result with its seed, given or not.
+func seeded(res *bench.Result) []string {
+	if len(res.Command) == 0 || slices.ContainsFunc(res.Command, func(arg string) bool { return strings.HasPrefix(arg, "--seed") }) {
+		return res.Command
+	}
+	return append(slices.Clone(res.Command), "--seed", fmt.Sprint(res.Plan.Seed))
+}
+
 func (b *builder) brokenRecords() (all []brokenRecord) {
 	for _, s := range b.subjects {
 		for _, res := range s.results {
 			if res.Broken == nil {
 				continue
 			}
-			r := brokenRecord{Subject: s.name, Broken: *res.Broken, Command: commandLine(res.Command)}
+			r := brokenRecord{Subject: s.name, Broken: *res.Broken, Command: commandLine(seeded(res))}
 			r.Where = strings.Join(slices.DeleteFunc([]string{r.Stream, r.Watch, "in " + r.Scenario}, func(s string) bool { return s == "" }), ", ")
 			if n := len(r.Record); n > 0 {
 				r.Before, r.Last = r.Record[:n-1], r.Record[n-1]

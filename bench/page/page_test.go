@@ -169,6 +169,11 @@ func TestBroken(t *testing.T) {
 	assert.Equal(t, []string{"What was asked", "May I trust it?", "The figures", "Run it again", "Words"}, texts(t, text, "h2"))
 	assert.NotContains(t, text, `class="cards"`)
 	assert.NotContains(t, text, "<svg")
+	says(t, text, "To see it again: watchbench run --backend bolt --count 6 --seed 7")
+
+	unseeded := brokenResult(t)
+	unseeded.Command = []string{"watchbench", "run"}
+	says(t, written(t, unseeded), "To see it again: watchbench run --seed 7")
 	says(t, text, "came after it")
 	says(t, text, "No figures are shown for a run that broke a promise.")
 }
