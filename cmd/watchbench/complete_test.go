@@ -25,6 +25,14 @@ func TestCompletion(t *testing.T) {
 		{"watchbench run --color ", []string{"never"}, ""},
 		{"watchbench run --json ", []string{"json"}, ""}, // an extension
 		{"watchbench report ", []string{"json"}, ""},
+		{"watchbench diff ", []string{"json"}, ""},
+		{"watchbench diff --gate ", []string{"notify.p99", "catchup.events_per_s", "victims"}, "notify.p99_ns"},
+		{"watchbench max --slo ", []string{"notify.p99"}, ""},
+		{"watchbench max --vary ", []string{"rate", "watchers"}, ""},
+		{"watchbench compare ", []string{"pebble", "bolt/relaxed", "etcd://"}, ""},
+		{"watchbench verify --allow-broken ", []string{"X5"}, ""},
+		{"watchbench scenarios ", []string{"storm"}, ""},
+		{"watchbench run -f ", []string{"yaml"}, ""}, // an extension
 		{"watchbench help ", []string{"run", "metrics", "words"}, ""},
 		{"watchbench completion ", []string{"bash", "zsh", "fish", "powershell"}, "ksh"},
 	} {

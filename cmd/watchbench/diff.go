@@ -35,7 +35,7 @@ func newDiff(t *terminal) *cobra.Command {
 func (d *diffCommand) define(set *pflag.FlagSet) {
 	gates := options{set, groupGates}
 	gates.texts(&d.texts, option{
-		name: "gate", word: "GATE", text: "what must hold; may be given again",
+		name: "gate", word: "GATE", text: "what must hold; may be given again", values: metricNames(), begins: true,
 		more: "'METRIC +N%' may grow, 'METRIC -N%' may fall, 'METRIC<VALUE' and 'METRIC>VALUE' are limits.",
 	})
 	gates.on(&d.allowDifferent, option{

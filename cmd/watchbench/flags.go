@@ -6,6 +6,8 @@ import (
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/watchkv/watchkv/bench"
 )
 
 // option is all that people read of one flag. It is written where the flag is
@@ -18,6 +20,7 @@ type option struct {
 	more        string // sentences for which only the reference page has room
 	values      []string
 	list        bool     // several values by comma
+	begins      bool     // what the shell offers is only its beginning
 	files       []string // extensions of the files it takes; {""} is any file
 	dir         bool     // it takes a directory
 }
@@ -125,6 +128,8 @@ func (o option) complete(_ *cobra.Command, _ []string, typed string) ([]string, 
 		return nil, cobra.ShellCompDirectiveDefault
 	case len(o.files) > 0:
 		return o.files, cobra.ShellCompDirectiveFilterFileExt
+	case o.begins:
+		return o.values, cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	case o.list:
 		return completeList(o.values, typed), cobra.ShellCompDirectiveNoFileComp | cobra.ShellCompDirectiveNoSpace
 	}
@@ -144,4 +149,12 @@ func completeList(values []string, typed string) (all []string) {
 		}
 	}
 	return all
+}
+
+// metricNames are the metrics as gates and objectives name them.
+func metricNames() (names []string) {
+	for _, name := range bench.MetricNames() {
+		names = append(names, bench.ShortName(name))
+	}
+	return names
 }

@@ -57,6 +57,7 @@ func newMax(t *terminal, args []string) *cobra.Command {
 	what := options{set, groupWhat}
 	what.texts(&m.slo, option{
 		name: "slo", word: "OBJECTIVE", text: "what must hold, as notify.p99<20ms; may be given again",
+		values: metricNames(), begins: true,
 		more: "METRIC<VALUE or METRIC>VALUE, all of those given. Names are those of 'watchbench help metrics'.",
 	})
 	what.text(&m.vary, option{

@@ -52,7 +52,7 @@ Lists are separated by commas. The last one counts of a flag that is given twice
 	for _, cmd := range commands {
 		referenceCommand(&b, cmd, topicOf(cmd.Name()))
 	}
-	b.WriteString("\n## Metrics\nNames in results. Gates and objectives use them without the unit that ends them: `notify.p99`.\n\n| metric | |\n|---|---|\n")
+	b.WriteString("\n## Metrics\nNames in results. Gates and objectives leave out `_ns`, `_bytes` and `_ratio` where the name is clear without:\n`notify.p99`, but `catchup.events_per_s`.\n\n| metric | |\n|---|---|\n")
 	for _, m := range bench.Metrics() {
 		fmt.Fprintf(&b, "| `%s` | %s |\n", m.Name, tableCell(m.Text))
 	}

@@ -57,7 +57,7 @@ func (f *serverFlags) defineReach(set *pflag.FlagSet) {
 	variable := func(name string) string {
 		return "Without it the variable " + variableOf(name) + " is taken, as by etcdctl."
 	}
-	file := []string{".pem", ".crt", ".key"}
+	file := []string{"pem", "crt", "key"}
 	server.text(&f.cacert, option{name: "cacert", word: "FILE", text: "authorities that sign the server's certificate", files: file, more: variable("cacert")})
 	server.text(&f.cert, option{name: "cert", word: "FILE", text: "client certificate", files: file, more: variable("cert")})
 	server.text(&f.key, option{name: "key", word: "FILE", text: "its key", files: file, more: variable("key")})
