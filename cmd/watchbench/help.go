@@ -228,7 +228,8 @@ var matters = map[string]func() string{
 
 func helpMetrics() string {
 	var b strings.Builder
-	b.WriteString("Metrics of a result (--json). The unit ends the name; what was not measured is in not_measured.\n")
+	b.WriteString("Metrics of a result. The unit ends the name; --gate and --slo leave out _ns, _bytes and _ratio where\n" +
+		"the name is clear without: notify.p99. What was not measured is told in not_measured.\n")
 	for _, m := range bench.Metrics() {
 		fmt.Fprintf(&b, "  %-30s %s\n", m.Name, m.Text)
 	}
