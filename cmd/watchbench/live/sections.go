@@ -15,7 +15,9 @@ func (v view) notify() string {
 	t := v.s.Tick
 	if !v.s.Begun || t.P99 < 0 {
 		why := "n/a: no event of a timed put in the last second"
-		if sc := v.scenario(); v.s.Begun && sc.RatePerS == 0 && !sc.FullSpeed {
+		if v.s.Tick.Stage == bench.StageFilling {
+			why = "n/a: nobody watches while the history is written"
+		} else if sc := v.scenario(); v.s.Begun && sc.RatePerS == 0 && !sc.FullSpeed {
 			why = "n/a: nothing is put while history is read"
 		}
 		return line(v.width, " "+v.bold("NOTIFY")+"   "+v.dim(why), "")
@@ -164,6 +166,8 @@ func (v view) promises() string {
 	switch t := v.s.Tick; {
 	case !v.s.Begun:
 		return name
+	case t.Checked == 0 && len(v.s.Broken) == 0:
+		return name + v.dim("nothing to check yet")
 	case t.Checked < 0:
 		return name + v.yellow("not checked: the checker is left out")
 	default:
