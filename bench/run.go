@@ -119,7 +119,7 @@ func (r *runner) all(ctx context.Context) error {
 
 // stopped says how far a scenario came that ended with err.
 func stopped(err error, after time.Duration, sc Scenario) error {
-	into := fmt.Sprintf("%s into %s", figure.Short(after.Round(100*time.Millisecond)), sc.Title())
+	into := fmt.Sprintf("%s into %s", figure.Short(max(100*time.Millisecond, after.Round(100*time.Millisecond))), sc.Title())
 	var gone *GoneError
 	switch {
 	case errors.As(err, &gone):
