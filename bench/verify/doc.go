@@ -18,10 +18,19 @@
 // A probe whose scene did not come about has no verdict. It waits for the
 // subject and never for the clock: that something comes too late is no break.
 //
-// # Goroutines and locks
+// # Goroutines
 //
-// Probes run one after the other, in the goroutine of Run. They start writers
-// and, where many streams are read at once, readers, and wait for them. The
-// mutexes of tally and scene are leaves; that of a book is held while it
-// writes to the history.
+// All are started and awaited inside Run, but for the receiver of package
+// wire, which Recv starts and Recv or Close awaits.
+//
+//	beside    one of leases, periodic      a server's own time        ends with the others, or 12 s later
+//	filler    fillers in a fill            writes at full speed       ends when all is written
+//	writer    a few while others watch     writes again and again     ends when its probe says so
+//	reader    one a stream, in some        waits for responses        ends when the stream has what it should
+//	receiver  one a stream of wire         waits for one response     ends with it, or with the stream
+//
+// # Locks
+//
+// The mutexes of tally and scene are leaves. That of a book is held while it
+// writes to the history, and comes before the history's own.
 package verify

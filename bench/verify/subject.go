@@ -40,8 +40,7 @@ type Facts struct {
 	Private bool
 }
 
-// Stream is one stream of watches. Requests may be sent from any goroutine;
-// Recv has one caller at a time. Nothing is read ahead of Recv but one
+// Stream is one stream of watches. It belongs to one goroutine. Nothing is read ahead of Recv but one
 // response: who does not call it is a slow reader.
 type Stream interface {
 	// Create asks for a watch. The answer, with the id, comes by Recv; answers
