@@ -244,6 +244,10 @@ func (m *slowRun) figures(s *session, run *Run) {
 	} else {
 		run.hubFigures(false, watch.Stats{}, watch.Stats{})
 		run.absent("pinned_bytes", "not visible from outside")
+		if s.inside.known {
+			run.absent("victims", "the run ended before the stall did")
+			run.absent("pinned_bytes", "the run ended before the stall did")
+		}
 	}
 	if m.recovery > 0 {
 		run.set("slow.recovery_ns", float64(m.recovery))
