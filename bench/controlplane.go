@@ -59,7 +59,7 @@ const (
 )
 
 // resource is a kind of object with a prefix of its own.
-type resource int
+type resource uint8
 
 // The resources, those first that change most beside heartbeats.
 const (
@@ -184,11 +184,17 @@ type controlPlane struct {
 	prefix string
 	herds  [resources]*herd
 	order  []resource // of the objects when they are filled in
-	filled [resources]int
 }
 
 // dirs are the places of the resources below the registry.
 var dirs = [resources]string{ofPods: "pods/", ofEvents: "events/", ofLeases: "leases/kube-node-lease/", ofNodes: "minions/", ofSlices: "endpointslices/"}
+
+// objectsOf is how many objects a cluster has that is to have so many: of each
+// resource there is one at least.
+func objectsOf(objects int) int {
+	n := max(1, objects/objectsPerNode)
+	return max(objects, n*(objectsPerNode-eventsPerNode)+1)
+}
 
 // newControlPlane makes the names of a cluster of so many objects.
 func newControlPlane(prefix string, objects int) *controlPlane {
@@ -220,11 +226,8 @@ func newControlPlane(prefix string, objects int) *controlPlane {
 			cp.order = append(cp.order, ofSlices)
 		}
 	}
-	for len(cp.order) < objects {
+	for len(cp.order) < objectsOf(objects) {
 		cp.order = append(cp.order, ofEvents)
-	}
-	if cp.order[len(cp.order)-1] != ofEvents {
-		cp.order = append(cp.order, ofEvents) // one at least
 	}
 	return cp
 }

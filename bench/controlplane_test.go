@@ -40,6 +40,8 @@ func TestControlPlane(t *testing.T) {
 // However few there are, one of each stays.
 func TestSmallestControlPlane(t *testing.T) {
 	cp := newControlPlane("", 1)
+	assert.Equal(t, int64(35), cp.objects())
+	assert.Equal(t, 35, objectsOf(35), "the same again")
 	for i := range cp.objects() {
 		cp.create(i)
 	}

@@ -100,7 +100,7 @@ var scenarioKinds = map[string]scenarioKind{
 			if s.Rate == 0 && !s.FullSpeed {
 				sc.RatePerS = mixedWrites()
 			}
-			sc.Keys = int(newControlPlane("", sc.Keys).objects())
+			sc.Keys = objectsOf(sc.Keys)
 			sc.History, sc.ValueBytes = int64(sc.Keys), podBytes
 		},
 	},
