@@ -216,7 +216,7 @@ func checkSchema(data []byte, wanted string) error {
 	case err != nil:
 		return fmt.Errorf("bench: %q names no schema", wanted)
 	case name != wantedName:
-		return unreadable("schema %s/%d, where %s is wanted", name, number, wantedName)
+		return unreadable("schema %s/%d is no %s", name, number, strings.TrimPrefix(wantedName, "watchbench."))
 	case number > newest:
 		return unreadable("schema %s/%d is newer than this program (%d); update watchbench", name, number, newest)
 	}
@@ -257,11 +257,6 @@ func damaged(err error) error {
 
 // WriteDocument writes any document as a result is written.
 func WriteDocument(w io.Writer, document any) error { return writeJSON(w, document) }
-
-// WriteDocumentFile writes a file as Result.WriteFile does.
-func WriteDocumentFile(path string, write func(io.Writer) error) error {
-	return writeFile(path, write)
-}
 
 func writeJSON(w io.Writer, document any) error {
 	enc := json.NewEncoder(w)

@@ -41,7 +41,7 @@ func TestUnreadable(t *testing.T) {
 		`{"schema": 1}`:                      `damaged at byte 12: "schema" cannot be a number`,
 		`{"schema": "watchbench.result/0"}`:  `no result of watchbench: schema "watchbench.result/0"`,
 		`{"schema": "watchbench.result/2"}`:  "schema watchbench.result/2 is newer than this program (1); update watchbench",
-		`{"schema": "watchbench.other/1"}`:   "schema watchbench.other/1, where watchbench.result is wanted",
+		`{"schema": "watchbench.other/1"}`:   "schema watchbench.other/1 is no result",
 		`{"schema": "watchbench.result/1"`:   "ends in the middle, after 32 bytes; the file is not whole",
 		`{"schema": "watchbench.result/1"}}`: "damaged at byte 34: invalid character '}' after top-level value",
 		`{"schema": "watchbench.result/1", "runs": [{}]}`:                                              "damaged: run 0 is of scenario 0, the plan has 0",

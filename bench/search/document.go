@@ -46,4 +46,4 @@ type Step struct {
 func (d *Document) WriteJSON(w io.Writer) error { return bench.WriteDocument(w, d) }
 
 // WriteFile writes the document as bench.Result.WriteFile does.
-func (d *Document) WriteFile(path string) error { return bench.WriteDocumentFile(path, d.WriteJSON) }
+func (d *Document) WriteFile(path string) error { return bench.WriteWhole(path, d.WriteJSON) }
