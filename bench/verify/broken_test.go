@@ -115,7 +115,7 @@ var brokenCases = []brokenCase{
 		n := len(r.Events)
 		r.Events[n-1], r.Events[n-2] = r.Events[n-2], r.Events[n-1]
 	})},
-	{rule: "G2", name: "an event twice", probe: "live", by: edit(hasEvents, func(r *Response) { r.Events = append(r.Events, r.Events[len(r.Events)-1]) })},
+	{rule: "G2", name: "an event twice", probe: "catchup", by: edit(several, func(r *Response) { r.Events = slices.Insert(r.Events, 1, r.Events[0]) })},
 	{rule: "G3", name: "an event is missing", probe: "catchup", by: edit(several, func(r *Response) { r.Events = slices.Delete(r.Events, 1, 2) })},
 	{rule: "G4", name: "a revision in two responses", probe: "live", by: each(together, func(_ *spoiledStream, r Response) []Response {
 		n := len(r.Events) - 1
