@@ -39,8 +39,8 @@ var commandTopics = []topic{
 			{"watchbench run -b bolt -s catchup --json catchup.json", ""},
 			{"watchbench run --target etcd://127.0.0.1:2379 -s notify,slow", ""},
 		},
-		notes: `(1) 1000 in catchup and interference   (2) on a shared prefix no more than gives 1M events/s
-(3) 30s for slow and interference; catchup takes until all are synced
+		notes: `(1) 1000 in catchup and interference, 15 in mixed   (2) 707 in mixed; on a shared prefix <= 1M events/s
+(3) 30s for slow, interference, churn, compaction; 60s for mixed; catchup takes until all are synced
 Counts take 5k and 1M, sizes 4KiB and 1MiB (KB and MB are decimal), times 500ms, 10s, 1m30s.
 Short form (no -s, no -d): notify in three shapes, 4 s each after 1 s warm-up, catchup over 20,000 revisions, slow and interference 12 s each.
 ` + exitCodes,
