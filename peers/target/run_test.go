@@ -44,12 +44,14 @@ func TestRun_EveryScenarioBesideANeighbour(t *testing.T) {
 	r := watchbench(t, nil, slices.Concat([]string{
 		"run", "--target", "etcd://" + server.Endpoint(), "-s", "notify,catchup,slow,interference,storm,churn,compaction,mixed",
 		"-d", "900ms", "--warmup", "0s", "--history", "300", "--json", file, "--allow-compaction",
-		"--server-metrics", server.Client.Endpoints()[0] + "/metrics",
+		// etcd reads the revision of Created after it made the watch, so that a
+		// put between the two comes at or below it: seldom, and by now known.
+		"--allow-broken", "C7", "--server-metrics", server.Client.Endpoints()[0] + "/metrics",
 	}, small)...)
 	close(over)
 	require.Equal(t, 0, r.code, r)
 	require.Positive(t, <-neighbour)
-	assert.Contains(t, r.out, "all promises kept", r)
+	assert.Regexp(t, "all promises kept( but C7)?\n", r.out)
 	assert.Contains(t, r.errOut, "writes   at most about", r)
 	res := resultOf(t, file)
 	assert.True(t, res.Complete)
@@ -62,7 +64,9 @@ func TestRun_EveryScenarioBesideANeighbour(t *testing.T) {
 			assert.Equal(t, checkedIn(run, "G1"), checkedIn(run, "G3"), "%s: every event was compared with what was written", run.Scenario)
 		}
 		for _, p := range run.Promises {
-			assert.NotEqual(t, "broken", p.Verdict, "%s %s", run.Scenario, p.Rule)
+			if p.Rule != "C7" {
+				assert.NotEqual(t, "broken", p.Verdict, "%s %s", run.Scenario, p.Rule)
+			}
 		}
 		assert.NotContains(t, run.Metrics, "victims", run.Scenario)
 		assert.Equal(t, "not visible from outside", run.NotMeasured["victims"], run.Scenario)
