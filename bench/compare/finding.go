@@ -118,7 +118,10 @@ func (t Table) sentence(f Finding, where bool) string {
 func (t Table) shortNames() []string {
 	short := make([]string, len(t.Names))
 	for i, name := range t.Names {
-		short[i] = strings.FieldsFunc(name, func(r rune) bool { return r == '/' || r == ' ' })[0]
+		short[i] = name
+		if words := strings.FieldsFunc(name, func(r rune) bool { return r == '/' || r == ' ' }); len(words) > 0 {
+			short[i] = words[0]
+		}
 	}
 	for i, name := range short {
 		if slices.Index(short, name) != i {

@@ -100,9 +100,13 @@ func Tabulate(results []*bench.Result, everything bool) Table {
 // names tells the targets apart.
 func names(results []*bench.Result) (all []string) {
 	for _, res := range results {
-		name := res.Target.Name()
+		own := res.Target.Name()
+		if own == "" {
+			own = "unnamed"
+		}
+		name := own
 		for n := 2; slices.Contains(all, name); n++ {
-			name = res.Target.Name() + " (" + strconv.Itoa(n) + ")"
+			name = own + " (" + strconv.Itoa(n) + ")"
 		}
 		all = append(all, name)
 	}
