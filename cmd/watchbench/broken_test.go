@@ -126,6 +126,11 @@ func TestBrokenPromiseReplacesFigures(t *testing.T) {
 			assert.NotRegexp(t, `NOTIFY|p99|puts/s|CPU`, out.String())
 			assert.FileExists(t, json)
 			assert.Contains(t, out.String(), "  evidence   "+json+"   ")
+			assert.Empty(t, exit.text)
+
+			// What stays on a server is told all the same.
+			require.ErrorAs(t, r.conclude(res, errors.New("keys stay under \"/x/\"")), &exit)
+			assert.Equal(t, &exitError{exitBroken, "keys stay under \"/x/\""}, exit)
 
 			// Without --json the evidence is a file of its own, which shows the same.
 			t.Chdir(t.TempDir())
@@ -171,6 +176,8 @@ func TestDyingTargetKeepsWhatWasMeasured(t *testing.T) {
 	r.term.out = fullWriter{}
 	require.ErrorAs(t, r.conclude(res, nil), &exit)
 	assert.Equal(t, &exitError{exitUnmeasured, "the result cannot be written: no space left on device"}, exit)
+	require.ErrorAs(t, r.conclude(res, errors.New("EOF")), &exit)
+	assert.Equal(t, &exitError{exitUnmeasured, "the result cannot be written: no space left on device; EOF"}, exit)
 	assert.FileExists(t, json)
 }
 

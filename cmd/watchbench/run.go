@@ -139,14 +139,15 @@ func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
 	kept := len(res.Runs) > 0 && r.keep(res)
 	switch {
 	case reportErr != nil:
-		return unmeasured("the result cannot be written: %v", reportErr)
+		return r.also(unmeasured("the result cannot be written: %v", reportErr), measureErr)
 	case res.Broken != nil:
+		end := &exitError{code: exitBroken}
 		if err != nil {
-			return &exitError{code: exitBroken, text: err.Error()}
+			end.text = err.Error()
 		}
-		return &exitError{code: exitBroken}
+		return r.also(end, measureErr)
 	case err != nil:
-		return err
+		return r.also(err, measureErr)
 	case measureErr != nil && len(res.Runs) > 0 && r.output.json != "":
 		return unmeasured("%v; %s keeps %d of %d scenarios, marked incomplete", r.cause(r.subject, measureErr), r.output.json, len(res.Runs), len(r.plan.Scenarios)*r.plan.Count)
 	case measureErr != nil && kept:
@@ -157,6 +158,20 @@ func (r *runCommand) conclude(res *bench.Result, measureErr error) error {
 		return &exitError{code: exitInterrupted}
 	}
 	return nil
+}
+
+// also adds to the text of an end what became of the measurement, such as what
+// it left behind.
+func (r *runCommand) also(end, measureErr error) error {
+	var exit *exitError
+	if measureErr == nil || !errors.As(end, &exit) {
+		return end
+	}
+	text := r.cause(r.subject, measureErr).Error()
+	if exit.text != "" {
+		text = exit.text + "; " + text
+	}
+	return &exitError{exit.code, text}
 }
 
 // next is what to try after the short form.
