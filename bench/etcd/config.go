@@ -47,6 +47,9 @@ const (
 // endpoints after the first may repeat the scheme. An error says what is wrong
 // and what would be right.
 func ParseTarget(text string) (endpoints []string, secure bool, err error) {
+	if strings.Contains(text, "@") { // before all errors that say the text again: it may hold a password
+		return nil, false, errors.New("only hosts and ports go here; a user is given by --user, a password by ETCDCTL_PASSWORD")
+	}
 	rest, plain := strings.CutPrefix(text, plainScheme)
 	if !plain {
 		if rest, secure = strings.CutPrefix(text, tlsScheme); !secure {
@@ -62,8 +65,8 @@ func ParseTarget(text string) (endpoints []string, secure bool, err error) {
 			return nil, false, fmt.Errorf("endpoints of one server have one scheme; %q begins otherwise than %s", part, own)
 		case endpoint == "":
 			return nil, false, fmt.Errorf("a host is missing; write %s127.0.0.1:2379", own)
-		case strings.ContainsAny(endpoint, "@/ "):
-			return nil, false, errors.New("only hosts and ports go here; a user is given by --user, a password by ETCDCTL_PASSWORD")
+		case strings.ContainsAny(endpoint, "/ "):
+			return nil, false, errors.New("only hosts and ports go here")
 		case splitErr != nil && !strings.Contains(endpoint, ":"):
 			return nil, false, fmt.Errorf("port is missing; write %s%s:2379", own, endpoint)
 		case splitErr != nil || host == "" || port == "":

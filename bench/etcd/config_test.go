@@ -28,6 +28,9 @@ func TestParseTarget(t *testing.T) {
 		{"etcd://a:1,", nil, false, "a host is missing"},
 		{"etcd://::1:2379", nil, false, "is not HOST:PORT"},
 		{"etcd://u:p@h:1", nil, false, "a user is given by --user"},
+		{"u:p@h:1", nil, false, "a user is given by --user"},
+		{"https://u:p@h:1", nil, false, "a user is given by --user"},
+		{"etcd://h:1/metrics", nil, false, "only hosts and ports go here"},
 		{"etcd://a:1,etcds://b:2", nil, false, "endpoints of one server have one scheme"},
 	} {
 		endpoints, secure, err := ParseTarget(c.text)

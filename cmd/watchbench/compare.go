@@ -137,7 +137,7 @@ func (c *compareCommand) choose(targets []string) error {
 	case 0:
 		return misused("compare needs targets, such as: watchbench compare pebble bolt etcd://127.0.0.1:2379")
 	case 1:
-		return misused("compare needs two targets or more, and has only %q; one alone: watchbench run", targets[0])
+		return misused("compare needs two targets or more, and has only %q; one alone: watchbench run", withoutLogin(targets[0]))
 	}
 	var err error
 	if c.allowed, err = c.server.allowedRules(); err != nil {

@@ -118,7 +118,7 @@ func noArguments(cmd *cobra.Command, given []string) error {
 	if cmd.Name() == "run" && slices.Contains(bench.ScenarioNames(), given[0]) {
 		return misused("run takes no argument %q; a scenario is named by --scenario %s", given[0], given[0])
 	}
-	return misused("%s takes no argument %q", cmd.Name(), given[0])
+	return misused("%s takes no argument %q", cmd.Name(), withoutLogin(given[0]))
 }
 
 func newHelp(t *terminal) *cobra.Command {

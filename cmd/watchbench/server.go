@@ -171,7 +171,7 @@ func (f *serverFlags) config(flag, target string, ask func(user string) (string,
 	f.taken = nil
 	var secure bool
 	if c.Endpoints, secure, err = etcd.ParseTarget(target); err != nil {
-		return c, misused("%s %q: %v", flag, target, err)
+		return c, misused("%s %q: %v", flag, withoutLogin(target), err)
 	}
 	if c.TLS, err = f.tls(secure); err != nil {
 		return c, err
@@ -309,13 +309,13 @@ func (f *serverFlags) meter(tls *tls.Config) (etcd.Meter, error) {
 	case byPage:
 		page, err := url.Parse(f.metrics)
 		if err != nil || page.Host == "" || page.Scheme != "http" && page.Scheme != "https" {
-			return nil, misused("--server-metrics %q: not a URL; write http://127.0.0.1:2379/metrics", f.metrics)
+			return nil, misused("--server-metrics %q: not a URL; write http://127.0.0.1:2379/metrics", withoutLogin(f.metrics))
 		}
 		m := etcd.MetricsMeter{URL: f.metrics, Client: &http.Client{
 			Timeout: etcd.DefaultTimeout, Transport: &http.Transport{TLSClientConfig: tls},
 		}}
 		if _, err := m.Read(context.Background()); err != nil {
-			return nil, unmeasured("--server-metrics %s: %v", f.metrics, err)
+			return nil, unmeasured("--server-metrics %s: %v", withoutLogin(f.metrics), err)
 		}
 		return m, nil
 	}
@@ -352,29 +352,6 @@ func (f *serverFlags) allowed() (int64, error) {
 		return 0, misused("--allow-write %q: %v", f.allowWrite, err)
 	}
 	return n, nil
-}
-
-// struck is a command line without its passwords.
-func struck(args []string) []string {
-	out := slices.Clone(args)
-	const hidden = "***"
-	for i, arg := range out {
-		before := ""
-		if i > 0 {
-			before = out[i-1]
-		}
-		switch {
-		case before == "--password":
-			out[i] = hidden
-		case strings.HasPrefix(arg, "--password="):
-			out[i] = "--password=" + hidden
-		case before == "--user" || strings.HasPrefix(arg, "--user="):
-			if name, _, both := strings.Cut(arg, ":"); both {
-				out[i] = name + ":" + hidden
-			}
-		}
-	}
-	return out
 }
 
 // askPassword reads a password without showing it.

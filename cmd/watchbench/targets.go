@@ -28,8 +28,9 @@ func targetSubject(ctx context.Context, text string, server *serverFlags, t *ter
 	return &engineSubject{kind: k}, nil
 }
 
-// isServer reports a target that is no engine.
-func isServer(text string) bool { return strings.Contains(text, "://") }
+// isServer reports a target that is no engine: an address, even if its scheme
+// was forgotten before a user's name.
+func isServer(text string) bool { return strings.Contains(text, "://") || strings.Contains(text, "@") }
 
 // completeTargets tells the shell which targets there are.
 func completeTargets(*cobra.Command, []string, string) (all []string, _ cobra.ShellCompDirective) {
