@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/watchkv/watchkv/bench/figure"
 	"github.com/watchkv/watchkv/watch/watchtest"
 )
 
@@ -50,13 +51,16 @@ func (r *report) allowed() (rules, lines []string) {
 				continue
 			}
 			rules = append(rules, a.Rule)
-			watches := fmt.Sprintf("%d watches", a.Watches)
-			if a.Watches == 1 {
-				watches = "1 watch"
-			}
-			text := fmt.Sprintf("%s %s, allowed: %s; %s, %s", a.Rule, a.Name, a.Detail, watches, a.Scenario)
+			text := fmt.Sprintf("%s %s, allowed: %s; %s, %s", a.Rule, a.Name, a.Detail, countedWatches(a.Watches), a.Scenario)
 			lines = append(lines, wrap("  BROKEN", verdictIndent, strings.Fields(text))...)
 		}
 	}
 	return rules, lines
+}
+
+func countedWatches(n int64) string {
+	if n == 1 {
+		return "1 watch"
+	}
+	return figure.Count(n) + " watches"
 }

@@ -3,6 +3,7 @@ package bench_test
 import (
 	"bytes"
 	"fmt"
+	"strings"
 	"sync/atomic"
 	"testing"
 
@@ -44,6 +45,19 @@ func TestAllowedBreak(t *testing.T) {
 	require.NoError(t, bench.Report(&out, res, bench.ReportOptions{}))
 	assert.Contains(t, out.String(), "all promises kept but G3")
 	assert.Contains(t, out.String(), "  BROKEN       G3 reliable, allowed:")
+	assert.Equal(t, 1, strings.Count(out.String(), "BROKEN"), "said once")
+
+	doubts := bench.Doubts(plan.Scenarios[0], res.Runs[0])
+	require.NotEmpty(t, doubts)
+	assert.True(t, doubts[0].OfAllowed())
+	assert.Contains(t, doubts[0].Text, "BROKEN G3 reliable, allowed: ")
+	assert.Contains(t, doubts[0].Text, "; 1 watch")
+
+	res.Complete, res.CutShort = false, &bench.CutShort{NotRun: []string{"slow"}}
+	out.Reset()
+	require.NoError(t, bench.Report(&out, res, bench.ReportOptions{Verbose: true}))
+	assert.Contains(t, out.String(), "promises kept until then but G3")
+	assert.Regexp(t, `(?m)^  G3 +reliable +etcd +broken `, out.String())
 }
 
 // A put that is not answered, or refused, ends nothing: it is counted, and

@@ -29,6 +29,9 @@ func (r *report) warnings() {
 	where := map[string][]string{}
 	for _, run := range r.res.Runs {
 		for _, d := range Doubts(r.res.Plan.Scenarios[run.Planned], run) {
+			if d.OfAllowed() { // the verdicts say it
+				continue
+			}
 			if len(where[d.Kind]) == 0 {
 				order = append(order, d.Kind)
 			}
@@ -55,8 +58,17 @@ type Doubt struct {
 	Text string
 }
 
+// allowedKind begins the kind of an allowed break; its rule ends it.
+const allowedKind = "allowed "
+
+// OfAllowed says that the doubt is of a promise that broke and was allowed to.
+func (d Doubt) OfAllowed() bool { return strings.HasPrefix(d.Kind, allowedKind) }
+
 // Doubts lists what makes the figures of a run less than they seem.
 func Doubts(sc Scenario, run Run) (doubts []Doubt) {
+	for _, a := range run.Allowed {
+		doubts = append(doubts, Doubt{allowedKind + a.Rule, float64(a.Watches), fmt.Sprintf("BROKEN %s %s, allowed: %s; %s", a.Rule, a.Name, a.Detail, countedWatches(a.Watches))})
+	}
 	late, notify := run.Metrics["generator.late_p99_ns"], run.Metrics["notify.p99_ns"]
 	if late > lateShare*notify && notify > 0 {
 		doubts = append(doubts, Doubt{"late", late, fmt.Sprintf("the client was the bottleneck: generator late by %s (p99), figures are a floor for the target", figure.Duration(time.Duration(late))) + busy(run)})

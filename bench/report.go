@@ -234,6 +234,9 @@ func (r *report) head() {
 		verdict = r.paint.yellow("NOT CHECKED: no promise was looked at")
 	case r.res.CutShort != nil, r.res.Failed != "":
 		verdict = "promises kept until then"
+		if rules, _ := r.allowed(); len(rules) > 0 {
+			verdict = r.paint.yellow(verdict + " but " + joinAnd(rules))
+		}
 	default:
 		verdict = r.paint.green(verdict)
 		if rules, _ := r.allowed(); len(rules) > 0 {
@@ -336,6 +339,7 @@ func (r *report) rules() {
 	type sum struct {
 		p       Promise
 		checked int64
+		broke   bool
 	}
 	var order []string
 	all := map[string]*sum{}
@@ -346,6 +350,7 @@ func (r *report) rules() {
 				order = append(order, p.Rule)
 			}
 			all[p.Rule].checked += p.Checked
+			all[p.Rule].broke = all[p.Rule].broke || p.Verdict == "broken"
 		}
 	}
 	for _, id := range order {
@@ -356,6 +361,9 @@ func (r *report) rules() {
 		}
 		if s.p.Verdict == "not promised" {
 			verdict = s.p.Verdict
+		}
+		if s.broke {
+			verdict = "broken"
 		}
 		r.line("  %-4s %-13s %-5s %-12s %s", id, s.p.Name, s.p.Class, verdict, figure.Count(s.checked))
 	}

@@ -72,6 +72,9 @@ func (v *view) doubted() {
 	whose := map[string][]string{}
 	for i, res := range v.Results {
 		for _, d := range doubts(res) {
+			if d.OfAllowed() { // the row of the promises says it
+				continue
+			}
 			all = merge(all, d)
 			whose[d.Kind] = append(whose[d.Kind], v.Names[i])
 		}

@@ -138,6 +138,11 @@ func TestTextAllowedToBreak(t *testing.T) {
 	got := text(t, compare.TextOptions{}, results...)
 	assert.Regexp(t, `(?m)^promises +kept +broken C12, allowed$`, got)
 	assert.Regexp(t, `(?m)^notify\.p99 .* no diff\.$`, got, "its figures are shown")
+	assert.Equal(t, 1, strings.Count(got, "C12"), "said once")
+
+	found := compare.Doubts(results[1])
+	require.NotEmpty(t, found)
+	assert.Contains(t, found[0], "BROKEN C12", "a comparison of two files says it above its figures")
 }
 
 // Colour is for meaning and never alone.

@@ -221,6 +221,16 @@ func (b *builder) card(name string, m measure) card {
 
 func (b *builder) promiseCard() card {
 	c := card{Name: "Guarantees", Value: "✓ all kept", Good: true}
+	if rules, names := b.allowedRules(); len(rules) > 0 {
+		c.Value, c.Good = "broken "+strings.Join(rules, " ")+", allowed", false
+		if len(b.subjects) > 1 {
+			c.Small = names
+		}
+		if b.checked > 0 {
+			c.Small = append(c.Small, figure.Count(b.checked)+" events checked")
+		}
+		return c
+	}
 	until := false
 	for _, s := range b.subjects {
 		for _, res := range s.results {

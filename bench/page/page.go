@@ -193,7 +193,13 @@ func (b *builder) lead() string {
 		return "The reasons stand below."
 	}
 	text := "Every guarantee that a target gives was kept where it was checked, over " + counted(b.checked, "event") + "."
-	if b.checked == 0 {
+	if rules, names := b.allowedRules(); len(rules) > 0 {
+		what := listed(rules)
+		if len(b.subjects) > 1 {
+			what += " on " + listed(names)
+		}
+		text = fmt.Sprintf("BROKEN, as it was allowed to be: %s. Every other guarantee that a target gives was kept where it was checked, over %s.", what, counted(b.checked, "event"))
+	} else if b.checked == 0 {
 		text = "No promise was looked at."
 	}
 	if slices.ContainsFunc(b.results, func(res *bench.Result) bool { return !res.Complete }) {

@@ -38,8 +38,11 @@ func (b *builder) trust() trust {
 		t.Lead = fmt.Sprintf("With %d reservations.", n)
 	}
 	t.Checked = fmt.Sprintf("Every event of every watcher was checked while it was measured: %s events.", figure.Count(b.checked))
-	if b.checked == 0 {
+	switch rules, _ := b.allowedRules(); {
+	case b.checked == 0:
 		t.Checked = "No event was checked."
+	case len(rules) > 0:
+		t.Checked = fmt.Sprintf("Events were checked while they were measured, those of a watch until it broke what was allowed: %s events.", figure.Count(b.checked))
 	}
 	if b.runs == 0 {
 		t.Facts = []fact{b.disk()}
@@ -52,6 +55,7 @@ func (b *builder) trust() trust {
 // reservations lists what makes the figures less than they seem, the worst
 // first.
 func (b *builder) reservations() (notes []note) {
+	notes = append(notes, b.excused()...)
 	notes = append(notes, b.ends()...)
 	notes = append(notes, b.unlike()...)
 	return append(notes, b.doubts()...)
@@ -178,6 +182,9 @@ func (b *builder) doubts() (notes []note) {
 		for _, s := range b.scenes {
 			for _, run := range s.runs[i] {
 				for _, d := range bench.Doubts(s.sc, run) {
+					if d.OfAllowed() { // said of each rule
+						continue
+					}
 					if where[d.Kind] == nil {
 						order = append(order, d.Kind)
 						where[d.Kind] = make([][]string, len(b.subjects))
