@@ -12,14 +12,20 @@ import (
 // headline is the answer in one sentence. Of several targets it names only
 // differences that chance does not explain; of one it states what was found.
 func (b *builder) headline() string {
+	text := ""
 	switch {
 	case len(b.measures) == 0 && b.runs == 0:
 		return "Nothing was measured."
 	case len(b.subjects) == 1:
-		return b.plainHeadline()
+		text = b.plainHeadline()
+	default:
+		text = b.comparison()
 	}
-	return b.comparison()
+	return unbroken.Replace(text)
 }
+
+// unbroken keeps a line from ending within the word.
+var unbroken = strings.NewReplacer("catch-up", "catch\u2011up", "Catch-up", "Catch\u2011up")
 
 // verbs of the families, and what they are about.
 var verbs = map[family][2]string{
@@ -72,8 +78,7 @@ func (b *builder) comparison() string {
 			between = "; "
 		}
 	}
-	// No line may end within the word.
-	return strings.ReplaceAll(b.sentence(strings.Join(order, between), tied, open), "catch-up", "catch\u2011up")
+	return b.sentence(strings.Join(order, between), tied, open)
 }
 
 func (b *builder) sentence(won string, tied, open []string) string {
@@ -107,7 +112,7 @@ func (b *builder) plainHeadline() string {
 	name := b.subjects[0].name
 	if m, ok := first(b.measures, notifyFamily); ok {
 		e := stat.Summarize(m.scene.values(0, m.metric))
-		return fmt.Sprintf("%s tells %s of a put within %s, 99 times of 100.", upper(name), counted(int64(m.scene.sc.Watchers), "watcher"), m.text(e.Median))
+		return fmt.Sprintf("On %s 99 of 100 events reach their watcher within %s, with %s.", name, m.text(e.Median), counted(int64(m.scene.sc.Watchers), "watcher"))
 	}
 	if m, ok := first(b.measures, catchUpFamily); ok {
 		if took := m.scene.values(0, "catchup.synced_ns"); len(took) > 0 {

@@ -128,6 +128,8 @@ func TestHeadlineOfSeveral(t *testing.T) {
 func TestHeadlineWithoutDifference(t *testing.T) {
 	text := written(t, sampled(t, "pebble", 6, 1), sampled(t, "badger", 6, 1))
 	says(t, text, "do not differ measurably")
+	assert.Contains(t, texts(t, text, "h1")[0], "In catch\u2011up", "no line ends within the word")
+	assert.NotContains(t, strings.Join(texts(t, text, "main"), ""), "\u2011", "elsewhere a search finds it")
 	assert.Contains(t, text, `<span class="nd">no difference</span>`)
 }
 
@@ -149,7 +151,8 @@ func TestHeadlineOfFewRuns(t *testing.T) {
 
 func TestSingle(t *testing.T) {
 	text := written(t, sampled(t, "pebble", 1, 1))
-	assert.Contains(t, texts(t, text, "h1")[0], "Pebble/sync tells 5,000 watchers of a put within ")
+	assert.Contains(t, texts(t, text, "h1")[0], "On pebble/sync 99 of 100 events reach their watcher within ")
+	assert.Contains(t, texts(t, text, "h1")[0], ", with 5,000 watchers.")
 	assert.Contains(t, texts(t, text, "h2"), "What came out?")
 	assert.NotContains(t, text, "Which engine?")
 	assert.NotContains(t, text, "reference</span>")
