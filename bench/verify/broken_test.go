@@ -286,7 +286,11 @@ var brokenCases = []brokenCase{
 		return []Response{part, rest}
 	}}},
 	{rule: "S2", name: "fragments of different revisions", probe: "sizes", wire: true, by: fragments(func(parts []Response) { parts[1].Revision++ })},
-	{rule: "S3", name: "a fragment above the limit", probe: "sizes", wire: true, by: fragments(func(parts []Response) { parts[0].Size = fragmentLimit + 1 })},
+	{rule: "S3", name: "a fragment above the limit", probe: "sizes", wire: true, by: fragments(func(parts []Response) {
+		if parts[0].Events[0].Prev != nil || len(parts[1].Events) > 0 && parts[1].Events[len(parts[1].Events)-1].Prev != nil {
+			parts[0].Size = 3 << 20 // without previous values less was split
+		}
+	})},
 	{rule: "S4", name: "something between fragments", probe: "sizes", wire: true, by: each(func(s *spoiledStream, r *Response) bool {
 		return s.requests[r.WatchID].Fragment && len(r.Events) > 2
 	}, func(_ *spoiledStream, r Response) []Response {
@@ -419,6 +423,32 @@ func spoiledReport(t *testing.T, c brokenCase) *Report {
 	report := r.report(time.Now())
 	require.NoError(t, inner.Close())
 	return report
+}
+
+// A server with another limit than etcd's default keeps its promises too.
+func TestRun_OtherLimit(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		limit int
+		lacks []string
+	}{
+		{"some is split", 3 << 20, []string{"S3", "S5"}},
+		{"nothing is split", 9 << 20, []string{"S1", "S2", "S3", "S4", "S5"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			report := spoiledReport(t, brokenCase{probe: "sizes", wire: true, by: limited(c.limit)})
+			for _, v := range report.Verdicts {
+				require.Nil(t, v.Break, "%s %+v", v.Rule, v.Break)
+				if slices.Contains(c.lacks, v.Rule) {
+					assert.Equal(t, NotChecked, v.Outcome, v.Rule)
+					assert.Contains(t, v.Reason, "another --max-request-bytes", v.Rule)
+				} else if v.Rule[0] == 'S' {
+					assert.Equal(t, Kept, v.Outcome, "%s %s", v.Rule, v.Reason)
+				}
+			}
+		})
+	}
 }
 
 // Nothing that a probe looks at is left out of the table.

@@ -2,6 +2,7 @@ package verify
 
 import (
 	"fmt"
+	"math"
 	"strings"
 )
 
@@ -15,7 +16,8 @@ const (
 )
 
 // probeSizes: two transactions of 1.2 MiB. With previous values their history
-// is 3.6 MiB, without 2.4 MiB, one alone 1.2 MiB.
+// is 3.6 MiB, without 2.4 MiB, one alone 1.2 MiB. A server with a higher limit
+// splits less of them, and then less can be said.
 func probeSizes(s *scene) {
 	first := s.sized("a")
 	second := s.sized("b")
@@ -27,12 +29,13 @@ func probeSizes(s *scene) {
 		s.boundedEvents()
 		return
 	}
+	bare := s.history(first, false, true)
 	small := s.history(second, false, true)
 	plain := s.history(first, true, false)
 	if s.failed() {
 		return
 	}
-	s.fragments(whole)
+	s.fragments(whole, splitAt(whole, bare))
 	s.tally.saw("S1", 2)
 	for _, l := range []*lane{small, plain} {
 		if len(l.fragmented) == 0 {
@@ -44,7 +47,28 @@ func probeSizes(s *scene) {
 		}
 		s.broke("S1", why, Line{What: "create", Text: l.all[0].describe()}, marked(l.partLine(&l.fragmented[0][0])))
 	}
-	s.boundedSize(plain)
+	s.boundedSize(plain, len(bare.fragmented) > 0)
+}
+
+// splitAt is the size of the smallest response that was split: the server's
+// limit is not above it. It is huge if none was.
+func splitAt(lanes ...*lane) int {
+	least := math.MaxInt
+	for _, l := range lanes {
+		for _, parts := range l.fragmented {
+			size := 0
+			for i := range parts {
+				size += parts[i].Size
+			}
+			least = min(least, size)
+		}
+	}
+	return least
+}
+
+// otherLimit says why a size above the default limit proves nothing.
+func otherLimit(what string, size int) string {
+	return fmt.Sprintf("%s of %d bytes; has this server another --max-request-bytes?", what, size)
 }
 
 // sized puts the same keys again, in one revision.
@@ -65,15 +89,15 @@ func (s *scene) history(from int64, prev, fragment bool) *lane {
 	return l
 }
 
-// fragments looks at the pieces of a response that must have been split.
-func (s *scene) fragments(l *lane) {
+// fragments looks at the pieces of a response that must have been split. What
+// has the size split was seen to be too large.
+func (s *scene) fragments(l *lane, split int) {
 	if len(l.fragmented) == 0 {
 		w := l.all[0]
 		for i := range w.got {
 			if w.got[i].Size >= fragmentLimit && len(w.got[i].Events) > 1 {
-				why := fmt.Sprintf("a response of %d bytes was not split; has this server another --max-request-bytes?", w.got[i].Size)
 				for _, rule := range []string{"S1", "S2", "S3", "S4"} {
-					s.tally.lacking(rule, why)
+					s.tally.lacking(rule, otherLimit("an unsplit response", w.got[i].Size))
 				}
 			}
 		}
@@ -84,8 +108,12 @@ func (s *scene) fragments(l *lane) {
 			s.tally.saw("S2", 1)
 			s.tally.saw("S3", 1)
 			s.tally.saw("S4", 1)
-			if p := &parts[i]; p.Size >= fragmentLimit && len(p.Events) > 1 {
-				s.broke("S3", fmt.Sprintf("a fragment of %d events has %d bytes, the limit is %d", len(p.Events), p.Size, fragmentLimit),
+			switch p := &parts[i]; {
+			case p.Size < fragmentLimit || len(p.Events) < 2:
+			case p.Size < split:
+				s.tally.lacking("S3", otherLimit("a fragment", p.Size))
+			default:
+				s.broke("S3", fmt.Sprintf("a fragment of %d events has %d bytes, a response of %d was split", len(p.Events), p.Size, split),
 					Line{What: "create", Text: l.all[0].describe()}, marked(l.partLine(p)))
 			}
 		}
@@ -93,12 +121,17 @@ func (s *scene) fragments(l *lane) {
 }
 
 // boundedSize: without fragments no response is above the limit, unless one
-// revision alone is.
-func (s *scene) boundedSize(l *lane) {
+// revision alone is. Whether the server split as much where it was asked to
+// says if that is above its own.
+func (s *scene) boundedSize(l *lane, split bool) {
 	for i := range l.all[0].got {
 		r := &l.all[0].got[i]
 		s.tally.saw("S5", 1)
-		if n := len(r.Events); r.Size >= fragmentLimit && r.Events[0].KV.ModRevision != r.Events[n-1].KV.ModRevision {
+		switch n := len(r.Events); {
+		case r.Size < fragmentLimit || r.Events[0].KV.ModRevision == r.Events[n-1].KV.ModRevision:
+		case !split:
+			s.tally.lacking("S5", otherLimit("an unsplit response", r.Size))
+		default:
 			s.broke("S5", fmt.Sprintf("a response of several revisions has %d bytes, the limit is %d", r.Size, fragmentLimit),
 				Line{What: "create", Text: l.all[0].describe()}, Line{Mark: true, What: what(r), Text: text(r, s), Note: fmt.Sprintf("%d bytes", r.Size)})
 		}

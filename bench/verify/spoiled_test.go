@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -20,6 +21,7 @@ type spoiler struct {
 	unknown   func(s *spoiledStream)
 	delete    func(s *spoiledSubject, key []byte, r *mvcc.DeleteResult)
 	read      func(r *mvcc.RangeResult)
+	limit     int // above which responses are split; 0: etcd's default
 	txn       func(t *mvcc.Txn, err error) error
 	stats     func(s *spoiledSubject, st *watch.Stats)
 	revoke    func(s *spoiledSubject, keys [][]byte) // in place of one transaction with the keys sorted
@@ -240,14 +242,32 @@ func sizeOf(events []mvcc.Event) (n int) {
 	return n
 }
 
+// limited is a server that puts everything it has into one response, as etcd
+// does, and splits from a size on.
+func limited(limit int) spoiler {
+	const first = 2 // the revision of the first of two transactions
+	return spoiler{limit: limit, responses: func(s *spoiledStream, r Response) []Response {
+		if n := len(r.Events); n > 0 && r.Events[n-1].KV.ModRevision == first {
+			s.held = []Response{r}
+			return nil
+		}
+		if len(r.Events) > 0 && len(s.held) > 0 {
+			r.Events = append(slices.Clone(s.held[0].Events), r.Events...)
+			r.Size, s.held = sizeOf(r.Events), nil
+		}
+		return []Response{r}
+	}}
+}
+
 // split makes fragments where they were asked for.
 func (s *spoiledStream) split(r Response) (out []Response) {
-	if !s.subject.wire || !s.requests[r.WatchID].Fragment || r.Fragment || r.Size < fragmentLimit || len(r.Events) < 2 {
+	limit := cmp.Or(s.subject.by.limit, fragmentLimit)
+	if !s.subject.wire || !s.requests[r.WatchID].Fragment || r.Fragment || r.Size < limit || len(r.Events) < 2 {
 		return []Response{r}
 	}
 	for from := 0; from < len(r.Events); {
 		to, size := from, 0
-		for ; to < len(r.Events) && (to == from || size+r.Events[to].Size() < fragmentLimit); to++ {
+		for ; to < len(r.Events) && (to == from || size+r.Events[to].Size() < limit); to++ {
 			size += r.Events[to].Size()
 		}
 		part := r
