@@ -425,6 +425,41 @@ func spoiledReport(t *testing.T, c brokenCase) *Report {
 	return report
 }
 
+// What another probe compacts is not somebody else's doing; what others
+// compact is.
+func TestScene_StrangersCompacted(t *testing.T) {
+	inner, err := Embedded(mem.Driver(), mvcc.Relaxed(time.Millisecond), t.TempDir())
+	require.NoError(t, err)
+	defer func() { require.NoError(t, inner.Close()) }()
+	compact := func(s *scene) { s.compact(s.put("a", "1")) }
+	var beside *scene
+	r := &runner{subject: inner, facts: Facts{EtcdRules: true, Wire: true}, o: Options{Prefix: "p/"}, tally: newTally(), patience: time.Second}
+	require.NoError(t, r.probe(t.Context(), &probe{name: "beside", run: func(s *scene) {
+		beside = s
+		s.put("a", "1")
+		require.NoError(t, r.probe(t.Context(), &probe{name: "other", run: compact}, nil))
+		s.broke("E7", "a break")
+	}}, nil))
+	assert.True(t, r.tally.isBroken("E7"))
+
+	rev, err := inner.Put(t.Context(), []byte("q"), nil, 0)
+	require.NoError(t, err)
+	require.NoError(t, inner.Compact(t.Context(), rev))
+	beside.broke("G3", "a break")
+	assert.False(t, r.tally.isBroken("G3"))
+	assert.ErrorIs(t, beside.failure(), errStrangers)
+}
+
+// A server that pauses and then answers again keeps its promise.
+func TestRun_PausedAndBack(t *testing.T) {
+	t.Parallel()
+	report := spoiledReport(t, brokenCase{probe: "progress", wire: true, by: each(func(s *spoiledStream, r *Response) bool {
+		return isAnswer(s, r) && bytes.Contains(s.requests[0].Key, []byte("quiet")) && s.noted("answer") < silentTries
+	}, dropped)})
+	i := slices.IndexFunc(report.Verdicts, func(v Verdict) bool { return v.Rule == "N6" })
+	assert.Equal(t, Kept, report.Verdicts[i].Outcome, "%s %+v", report.Verdicts[i].Reason, report.Verdicts[i].Break)
+}
+
 // A server with another limit than etcd's default keeps its promises too.
 func TestRun_OtherLimit(t *testing.T) {
 	for _, c := range []struct {

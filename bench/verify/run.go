@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/watchkv/watchkv/mvcc"
@@ -140,6 +141,9 @@ type runner struct {
 	o        Options
 	tally    *tally
 	patience time.Duration
+	// compacted is the highest revision that a probe compacted at: those
+	// beside it must not take that for somebody else's.
+	compacted atomic.Int64
 }
 
 func (r *runner) lack(rules []string, why string) {
@@ -162,6 +166,7 @@ func (r *runner) probe(whole context.Context, p *probe, done <-chan struct{}) er
 	s := &scene{
 		ctx: ctx, subject: r.subject, facts: r.facts, tally: r.tally,
 		prefix: r.o.Prefix + p.name + "/", renames: p.renames, over: done, patience: r.patience, looked: map[string]bool{}, txns: map[int64]int{},
+		compacted: &r.compacted,
 	}
 	s.floor = s.rev()
 	s.book = newBook(s.floor)

@@ -31,10 +31,13 @@ type scene struct {
 	renames  map[string]string
 	patience time.Duration   // how long those that nothing holds up may take
 	over     <-chan struct{} // of a probe beside the others: closed when they are done
+	// compacted is the highest revision that a probe compacted at, of all that
+	// run on this subject.
+	compacted *atomic.Int64
 
 	mu     sync.Mutex // guards the rest; a leaf
 	err    error
-	floor  int64           // history from here on was there, and only we compact
+	floor  int64           // history from here on was there when it began
 	looked map[string]bool // rules for which strangers were looked for
 }
 
@@ -86,7 +89,7 @@ var errStrangers = errors.New("somebody else compacted meanwhile")
 // others. It ends the scene then. It asks once for each rule.
 func (s *scene) strangersCompacted(rule string) bool {
 	s.mu.Lock()
-	floor, looked := s.floor, s.looked[rule]
+	floor, looked := max(s.floor, s.compacted.Load()), s.looked[rule]
 	s.looked[rule] = true
 	s.mu.Unlock()
 	if s.facts.Private || looked {
@@ -247,9 +250,8 @@ func (s *scene) compact(rev int64) {
 		return
 	}
 	s.book.history.Compacting(rev)
-	s.mu.Lock()
-	s.floor = rev
-	s.mu.Unlock()
+	// Probes that may compact run one after the other.
+	s.compacted.Store(max(rev, s.compacted.Load()))
 	for _, l := range s.lanes {
 		l.note(everyID, Line{What: "compact", Text: fmt.Sprintf("at %d", rev)})
 	}
