@@ -37,6 +37,12 @@ type opened struct {
 	all []subject
 }
 
+func (o *opened) add(s subject) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.all = append(o.all, s)
+}
+
 // leaver is a subject of which something stays when the program ends at once.
 type leaver interface{ left() string }
 
@@ -64,9 +70,7 @@ type bed struct {
 // subject must be released, also after an error.
 func (m *measuring) open(s subject) (b bed, err error) {
 	b.subject = s
-	m.opened.mu.Lock()
-	m.opened.all = append(m.opened.all, s)
-	m.opened.mu.Unlock()
+	m.opened.add(s)
 	if b.kind, err = s.prepare(m.place.dir); err != nil {
 		return b, err
 	}
@@ -178,8 +182,12 @@ func (m *measuring) letGo(s subject, err error) error {
 	switch {
 	case left == nil:
 		return err
-	case errors.As(err, &exit) && exit.text != "":
-		return &exitError{exit.code, exit.text + "; " + strings.ReplaceAll(left.Error(), "\n", "; ")}
+	case errors.As(err, &exit):
+		text := strings.ReplaceAll(left.Error(), "\n", "; ")
+		if exit.text != "" {
+			text = exit.text + "; " + text
+		}
+		return &exitError{exit.code, text}
 	}
 	return m.cause(s, errors.Join(err, left))
 }

@@ -62,7 +62,7 @@ func (v *verifyCommand) run() (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, chosen.release()) }()
+	defer func() { err = v.letGo(chosen, err) }()
 	if server, ok := chosen.(*serverSubject); ok {
 		o.Prefix = server.kind.Prefix()
 	} else {
@@ -162,11 +162,16 @@ func (v *verifyCommand) verified(ctx context.Context, s subject, o verify.Option
 	if live {
 		fmt.Fprint(v.term.err, "\r\x1b[K")
 	}
+	// The release cleans once more, by another connection.
+	if report != nil && report.Left != "" && s.release() == nil {
+		report.Left = ""
+	}
 	return report, err
 }
 
 // openSubject makes ready what is looked at; done ends it.
 func (v *verifyCommand) openSubject(s subject) (target verify.Subject, done func() error, err error) {
+	v.opened.add(s)
 	switch s := s.(type) {
 	case *serverSubject:
 		conn, err := s.kind.Conn(wire.DialOptions()...)
