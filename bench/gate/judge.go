@@ -18,6 +18,10 @@ type Outcome struct {
 	Name     string // of the row: the selector, with the shape if the gate binds several
 	Change   stat.Change
 	Failed   bool
+	// ByFigures: nothing tells the change from chance, and the gate goes by the
+	// figures alone: a side has a single run, or few runs that are all 0 while
+	// those of the other side are all above.
+	ByFigures bool
 }
 
 // AbsentError says that a gate has nothing to judge, which is never a pass.
@@ -45,8 +49,10 @@ func Judge(old, new *bench.Result, gates []Gate) (outcomes []Outcome, err error)
 			if len(titles) > 1 {
 				o.Name = bench.SelectorOf(g.Metric, title, having(old, new, g.Metric)).String()
 			}
-			o.Change = stat.Compare(stat.Of(old, title, g.Metric).Values, stat.Of(new, title, g.Metric).Values)
-			if o.Failed, err = g.fails(o.Change); err != nil {
+			a, b := stat.Of(old, title, g.Metric).Values, stat.Of(new, title, g.Metric).Values
+			o.Change = stat.Compare(a, b)
+			o.ByFigures = Alone(o.Change) || o.Change.Few() && (onlyNothing(a) && allAbove(b) || onlyNothing(b) && allAbove(a))
+			if o.Failed, err = o.fails(); err != nil {
 				return nil, fmt.Errorf("%s: %w", o.Name, err)
 			}
 			outcomes = append(outcomes, o)
@@ -129,15 +135,16 @@ func Whole(res *bench.Result) *bench.Result {
 	return &whole
 }
 
-// fails tells whether a gate is broken by a change.
-func (g Gate) fails(c stat.Change) (bool, error) {
+// fails tells whether a gate is broken by its change.
+func (o Outcome) fails() (bool, error) {
+	g, c := o.Gate, o.Change
 	if g.Demand == Below || g.Demand == Above {
 		return !g.Limited(c.New.Median), nil
 	}
 	if c.Old.Median < 0 || c.New.Median < 0 {
 		return false, fmt.Errorf("a share of a figure below 0 says nothing; give a limit, such as '%s<1ms'", g.Selector)
 	}
-	if !Alone(c) && c.Verdict != stat.Different {
+	if !o.ByFigures && c.Verdict != stat.Different {
 		return false, nil
 	}
 	change := c.Ratio
@@ -156,6 +163,12 @@ func (g Gate) fails(c stat.Change) (bool, error) {
 // Alone: one of the sides has a single run, so that nothing tells its figure
 // from chance, and a gate goes by the figure alone.
 func Alone(c stat.Change) bool { return min(c.Old.N, c.New.N) == 1 }
+
+// A share of nothing has no spread, so that few runs have no floor above which
+// they tell growth from it, or a fall to it.
+func onlyNothing(values []float64) bool { return slices.Min(values) == 0 && slices.Max(values) == 0 }
+
+func allAbove(values []float64) bool { return slices.Min(values) > 0 }
 
 // Differences lists what makes two results not alike enough to be held against
 // each other: what was measured, how durable, on which machine, under which

@@ -184,6 +184,20 @@ func TestRelativeGates(t *testing.T) {
 	assert.True(t, o.Failed)
 	assert.Contains(t, o.Why(), "victims grew from 0, 100% is allowed")
 
+	// Few runs have no spread of nothing, and go by the figures as well.
+	for runs := 1; runs < 6; runs++ {
+		o = judge(t, result(t, runs, before), result(t, runs, after), "victims +10%")[0]
+		assert.True(t, o.Failed, "%d runs", runs)
+		assert.Contains(t, o.Why(), "by the figures alone")
+		assert.NotContains(t, text(t, []gate.Outcome{o}), "too few")
+		stopped := result(t, runs, changed(map[string]float64{"catchup.events_per_s": 0}))
+		assert.True(t, judge(t, result(t, runs, before), stopped, "catchup/whole.events_per_s -5%")[0].Failed, "%d runs", runs)
+		assert.False(t, judge(t, result(t, runs, after), result(t, runs, before), "victims +10%")[0].Failed, "%d runs", runs)
+	}
+	some := result(t, 3, after)
+	some.Runs[0].Metrics["victims"] = 0
+	assert.False(t, judge(t, result(t, 3, before), some, "victims +10%")[0].Failed, "one run had none either")
+
 	_, err := gate.Judge(old, result(t, 6, after), gates(t, "ack_to_event.p50 +10%"))
 	require.EqualError(t, err, "ack_to_event.p50: a share of a figure below 0 says nothing; give a limit, such as 'ack_to_event.p50<1ms'")
 }

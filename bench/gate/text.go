@@ -137,6 +137,7 @@ func few(outcomes []Outcome) (lines []string) {
 		case c.Verdict == stat.Equal, !c.Few():
 		case Alone(c):
 			alone = true
+		case o.ByFigures: // said of the gate
 		default:
 			if m := min(c.Old.N, c.New.N); n == 0 || m < n {
 				n = m
@@ -180,6 +181,8 @@ func (o Outcome) Why() string {
 	switch {
 	case Alone(c):
 		rests = "one run a side: by the figures alone"
+	case o.ByFigures:
+		rests = runs + ": by the figures alone"
 	case c.Few():
 		rests = fmt.Sprintf("told beyond %.0f%%, %s", 100*c.Floor, runs)
 		if math.IsInf(c.Floor, 1) || c.Floor == 0 {

@@ -67,7 +67,7 @@ A repetition of every target comes before the next; who begins changes, by the s
 			{"watchbench diff main.json pr.json --gate 'notify.p99 +10%' --gate 'put.max<250ms'", ""},
 		},
 		notes: `GATE is METRIC +N% (may grow by it), METRIC -N% (may fall by it), METRIC<VALUE or METRIC>VALUE. METRIC is notify.p99, which binds every shape that both files have, or notify/prefix.p99 for one; put/interference.max names a scenario. All names: watchbench help metrics.
-A relative gate breaks when the change is beyond N% and chance does not explain it (Mann-Whitney, p<0.05). With one run a side it goes by the figure alone and says so. A metric that a file lacks is an error, never a pass.
+A relative gate breaks when the change is beyond N% and chance does not explain it (Mann-Whitney, p<0.05). With one run a side it goes by the figure alone and says so; so it does with fewer than 6 where one side is always 0 and the other never. A metric that a file lacks is an error, never a pass.
 Exit: 0 all gates hold · 1 a gate or a promise is broken · 2 wrong use, or files too unlike · 3 a figure is missing`,
 	},
 	{
