@@ -173,3 +173,49 @@ func (s stuckTarget) Put(ctx context.Context, key, value []byte) (int64, error) 
 	}
 	return s.Target.Put(ctx, key, value)
 }
+
+// What is replayed while the last puts are waited for is of no phase, and so
+// in no rate.
+func TestReplayedAfterThePhaseIsNotInItsRate(t *testing.T) {
+	const part = 200 * time.Millisecond
+	kind := &lateKind{Kind: inMemory(), from: 20, wait: 4 * part}
+	sc := bench.Scenario{
+		Name: bench.Interference, Shape: bench.Prefix, Watchers: 2, Streams: 1, Bystanders: 2, RatePerS: 200, Writers: 2, Keys: 20, ValueBytes: 32,
+		History: 200, Duration: 2 * part,
+	}
+	res, err := bench.Measure(t.Context(), one(sc), bench.Options{Kind: kind, Dir: t.TempDir(), NoProbes: true})
+	require.NoError(t, err)
+	require.Nil(t, res.Broken)
+	m := res.Runs[0].Metrics
+	require.Contains(t, m, "replay.events_per_s")
+	assert.Less(t, m["replay.events_per_s"]*part.Seconds(), 0.9*m["replay.passes"]*float64(sc.History)*float64(sc.Watchers))
+}
+
+// lateKind opens a store that is late with its answers from one put on.
+type lateKind struct {
+	bench.Kind
+	from int64
+	wait time.Duration
+}
+
+func (k *lateKind) Open(dir string) (bench.Target, error) {
+	target, err := k.Kind.Open(dir)
+	if err != nil {
+		return nil, err
+	}
+	return &lateTarget{Target: target, Filler: target.(bench.Filler), kind: k}, nil
+}
+
+type lateTarget struct {
+	bench.Target
+	bench.Filler
+	kind *lateKind
+	n    atomic.Int64
+}
+
+func (l *lateTarget) Put(ctx context.Context, key, value []byte) (int64, error) {
+	if l.n.Add(1) > l.kind.from {
+		time.Sleep(l.kind.wait)
+	}
+	return l.Target.Put(ctx, key, value)
+}

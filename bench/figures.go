@@ -261,12 +261,12 @@ func (m *interferenceRun) figures(s *session, run *Run) {
 	s.phaseFigures(run, "", classHealthy, phaseDuring)
 	s.phaseFigures(run, "quiet.", classHealthy, phaseBefore)
 	s.loadFigures(run)
-	var replayed float64
+	var replayed float64 // also while the last puts were waited for, which is no part of the phase
 	for phase := range maxPhases + 2 {
 		replayed += float64(s.rec.total(func(l *lane) int64 { return l.events[classAffected][phase] }))
 	}
-	if took := s.length(phaseDuring).Seconds(); took > 0 && s.rec.phases.marks[phaseDuring-1].Load() < s.ended {
-		run.set("replay.events_per_s", replayed/took)
+	if s.length(phaseDuring) > 0 && s.rec.phases.marks[phaseDuring-1].Load() < s.ended {
+		run.set("replay.events_per_s", s.perSecond(phaseDuring, func(l *lane) int64 { return l.events[classAffected][phaseDuring] }))
 	}
 	if s.replayShape() == wholeKeyspace {
 		run.set("replay.passes", replayed/float64(s.sc.History*int64(s.sc.Watchers)))
