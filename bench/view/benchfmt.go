@@ -22,9 +22,13 @@ import (
 // so that unlike loads come in tables of their own.
 func Bench(w io.Writer, inputs []Input) error {
 	b := bufio.NewWriter(w)
-	for _, unit := range benchUnits(inputs) {
-		if better := unit.better(); better != "" {
-			fmt.Fprintf(b, "Unit %s better=%s\n", unit, better)
+	units := benchUnits(inputs)
+	for _, unit := range slices.Sorted(maps.Keys(units)) {
+		switch units[unit] {
+		case bench.Less:
+			fmt.Fprintf(b, "Unit %s better=lower\n", unit)
+		case bench.More:
+			fmt.Fprintf(b, "Unit %s better=higher\n", unit)
 		}
 	}
 	last := map[string]string{}
@@ -101,18 +105,6 @@ func titled(s string) string {
 // benchUnit is a metric's name as the unit of a value: "p99-ns", "events/s".
 type benchUnit string
 
-func (u benchUnit) better() string {
-	switch {
-	case u == "measured-ns", u == "history-B": // the load's own
-		return ""
-	case strings.HasSuffix(string(u), "-ns"), strings.HasSuffix(string(u), "-B"), u == "victims":
-		return "lower"
-	case strings.HasSuffix(string(u), "/s") && u != "victims/s":
-		return "higher"
-	}
-	return ""
-}
-
 // unitOf names a metric without the scenario it is of.
 func unitOf(res *bench.Result, run *bench.Run, name string) benchUnit {
 	base, unit := SplitUnit(name)
@@ -138,16 +130,22 @@ func SplitUnit(name string) (base, unit string) {
 	return name, ""
 }
 
-func benchUnits(inputs []Input) []benchUnit {
-	seen := map[benchUnit]bool{}
+// benchUnits are the units of all figures and which way of each is the better
+// one: Neither also where the metrics of a unit are not better the same way.
+func benchUnits(inputs []Input) map[benchUnit]bench.Direction {
+	units := map[benchUnit]bench.Direction{}
 	for _, in := range inputs {
 		for i := range in.Result.Runs {
 			for name := range in.Result.Runs[i].Metrics {
-				seen[unitOf(in.Result, &in.Result.Runs[i], name)] = true
+				unit, better := unitOf(in.Result, &in.Result.Runs[i], name), bench.Better(name)
+				if known, seen := units[unit]; seen && known != better {
+					better = bench.Neither
+				}
+				units[unit] = better
 			}
 		}
 	}
-	return slices.Sorted(maps.Keys(seen))
+	return units
 }
 
 // loadOf is a planned scenario but for what names it, in one line.

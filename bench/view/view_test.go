@@ -98,6 +98,28 @@ func TestBench(t *testing.T) {
 	golden(t, "all.bench", out.String())
 }
 
+// Which way is better is what the rest of the program says of the metrics, and
+// nothing where metrics of one unit disagree.
+func TestBenchUnitsAreBetterAsTheirMetrics(t *testing.T) {
+	res := result(t, "pebble")
+	res.Plan.Scenarios[0].Name = bench.Mixed
+	res.Runs[0].Metrics = map[string]float64{
+		"mixed.deletes_per_s": 1, "mixed.gets_per_s": 1, "server.fsyncs_per_s": 1, "mixed.object_bytes": 1, "disk.data_bytes": 1,
+		"done_ratio": 1, "events_per_s": 1, "mixed.events_per_s": 1, "victims_per_s": 1, "mixed.victims_per_s": 1,
+	}
+	res.Runs = res.Runs[:1]
+	require.NotEqual(t, bench.Better("victims_per_s"), bench.Better("mixed.victims_per_s"), "they share a unit")
+	var out bytes.Buffer
+	require.NoError(t, view.Bench(&out, []view.Input{{File: "main.json", Result: res}}))
+	var units []string
+	for line := range strings.Lines(out.String()) {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "Unit "); ok {
+			units = append(units, text)
+		}
+	}
+	assert.Equal(t, []string{"disk-data-B better=lower", "done-ratio better=higher", "events/s better=higher", "gets/s better=higher"}, units)
+}
+
 // benchstat's own reader understands every line, finds what -col /engine asks
 // for, and the figures.
 func TestBenchIsReadByBenchfmt(t *testing.T) {
