@@ -253,6 +253,7 @@ const (
 	fromNowStreams = 4
 	fromNowWatches = 60
 	fromNowWriters = 4
+	fromNowMost    = 10_000 // writes; etcd was seen to take a few hundred
 )
 
 // probeFromNow: watches from now on, made while their key is written all the

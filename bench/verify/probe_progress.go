@@ -10,6 +10,7 @@ const (
 	answeredRounds = 15
 	loadedRounds   = 40
 	loadWriters    = 4
+	progressMost   = 10_000 // writes; etcd was seen to take a few hundred
 	silentTries    = 12
 	lateTries      = 3 // once more, after another stream was answered
 )

@@ -30,6 +30,9 @@ type Options struct {
 	Began func(probe string)
 }
 
+// smallPut is what a put of a counter takes in a server's file, about.
+const smallPut = 160
+
 // The bounds of a verification in time.
 const (
 	probeTime   = 12 * time.Second
@@ -41,10 +44,13 @@ const (
 
 // probe is one scene, and the rules it is about.
 type probe struct {
-	name     string
-	rules    []string
-	renames  map[string]string
-	writes   int64 // bytes written, about
+	name    string
+	rules   []string
+	renames map[string]string
+	writes  int64 // bytes written, about
+	// most is how many writes a server gets from one that writes for as long
+	// as it watches; 0: the scene itself bounds them.
+	most     int64
 	compacts bool
 	wire     bool // only where there is etcd's protocol
 	inside   bool // only where the inside can be seen
@@ -164,9 +170,12 @@ func (r *runner) probe(whole context.Context, p *probe, done <-chan struct{}) er
 	ctx, cancel := context.WithTimeout(whole, limit)
 	defer cancel()
 	s := &scene{
-		ctx: ctx, subject: r.subject, facts: r.facts, tally: r.tally,
+		ctx: ctx, cut: cancel, subject: r.subject, facts: r.facts, tally: r.tally,
 		prefix: r.o.Prefix + p.name + "/", renames: p.renames, over: done, patience: r.patience, looked: map[string]bool{}, txns: map[int64]int{},
 		compacted: &r.compacted,
+	}
+	if !r.facts.Private {
+		s.most = p.most
 	}
 	s.floor = s.rev()
 	s.book = newBook(s.floor)

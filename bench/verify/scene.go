@@ -19,6 +19,7 @@ import (
 // failures, which any may make.
 type scene struct {
 	ctx     context.Context
+	cut     context.CancelFunc // ends ctx
 	subject Subject
 	facts   Facts
 	tally   *tally
@@ -34,6 +35,8 @@ type scene struct {
 	// compacted is the highest revision that a probe compacted at, of all that
 	// run on this subject.
 	compacted *atomic.Int64
+	most      int64 // of a probe, on a server
+	written   atomic.Int64
 
 	mu     sync.Mutex // guards the rest; a leaf
 	err    error
@@ -157,8 +160,14 @@ type wrote struct {
 	changes []watchtest.Change // none: it made no revision
 }
 
-// write does one write and notes it in the book.
+// write does one write and notes it in the book. The scene ends, as one that
+// could not be provoked, when it has made as many as it may.
 func (s *scene) write(do func() (wrote, error)) (int64, error) {
+	if n := s.written.Add(1); s.most > 0 && n > s.most {
+		s.fail("write", fmt.Errorf("%w within %d writes", errNotProvoked, s.most))
+		s.cut() // for those who wait
+		return 0, s.failure()
+	}
 	w := s.book.begin()
 	got, err := do()
 	s.book.end(w, got, err)
