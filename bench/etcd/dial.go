@@ -70,7 +70,7 @@ func reach(ctx context.Context, c *Config) (reachable []string, err error) {
 	if parent := context.Cause(ctx); errors.Is(parent, context.Canceled) {
 		return nil, parent
 	}
-	return nil, connectError(c, results[0])
+	return nil, connectError(c, c.DialTimeout, results[0])
 }
 
 // knock tries one endpoint until it answers.

@@ -10,6 +10,7 @@ import (
 	"net"
 	"strings"
 	"syscall"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc/codes"
@@ -30,8 +31,9 @@ type ConnectError struct {
 func (e *ConnectError) Error() string { return e.Target + ": " + e.Text }
 func (e *ConnectError) Unwrap() error { return e.Err }
 
-func connectError(c *Config, err error) error {
-	return &ConnectError{Target: c.Name(), Text: explain(c, err), Err: err}
+// connectError; waited is how long an answer may have taken.
+func connectError(c *Config, waited time.Duration, err error) error {
+	return &ConnectError{Target: c.Name(), Text: explain(c, waited, err), Err: err}
 }
 
 const grpcCanceled = codes.Canceled
@@ -56,7 +58,7 @@ func permanent(err error) bool {
 
 // explain says why a server cannot be used. What is not known here is said in
 // the error's own words.
-func explain(c *Config, err error) string {
+func explain(c *Config, waited time.Duration, err error) string {
 	var authority x509.UnknownAuthorityError
 	var host x509.HostnameError
 	var invalid x509.CertificateInvalidError
@@ -64,7 +66,7 @@ func explain(c *Config, err error) string {
 	var dns *net.DNSError
 	var timeout net.Error
 	var greet *greetError
-	after := figure.Short(c.DialTimeout)
+	after := figure.Short(waited)
 	switch {
 	case errors.As(err, &authority):
 		return "its certificate is signed by an authority that is not known here; name its file by --cacert"
@@ -112,6 +114,11 @@ func one(err error) string {
 		text = strings.TrimPrefix(text, frame)
 	}
 	return strings.ReplaceAll(text, "\n", "; ")
+}
+
+// silent: the server did not answer, which another member may do.
+func silent(err error) bool {
+	return errors.Is(err, context.DeadlineExceeded) || status(err) == codes.DeadlineExceeded || status(err) == codes.Unavailable
 }
 
 // gone says of an error in the middle of a run whether the server went away.

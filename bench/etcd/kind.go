@@ -54,7 +54,7 @@ func Connect(ctx context.Context, c Config) (*Kind, error) {
 	if err != nil {
 		return nil, err
 	}
-	absent := slices.DeleteFunc(slices.Clone(c.Endpoints), func(e string) bool { return slices.Contains(reachable, e) })
+	named := c.Endpoints
 	c.Endpoints = reachable
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: urls(&c), TLS: c.TLS, Username: c.User, Password: c.Password,
@@ -62,26 +62,51 @@ func Connect(ctx context.Context, c Config) (*Kind, error) {
 		Logger: zap.NewNop(), Context: context.WithoutCancel(ctx),
 	})
 	if err != nil {
-		return nil, connectError(&c, err)
+		return nil, connectError(&c, c.DialTimeout, err)
 	}
-	k := &Kind{config: c, client: client, prefix: c.Prefix, absent: absent}
+	k := &Kind{config: c, client: client, prefix: c.Prefix}
 	random := make([]byte, runDigits)
 	_, _ = rand.Read(random) // never fails, by its contract
 	k.prefix += hex.EncodeToString(random) + "/"
 	if c.User != "" {
 		k.tokens = &tokens{client: client, user: c.User, password: c.Password}
 	}
-	for i, url := range urls(&c) {
-		ctx, cancel := context.WithTimeout(ctx, c.CommandTimeout)
-		s, err := statusOf(ctx, client, url, c.Endpoints[i])
-		cancel()
-		if err != nil {
-			return nil, errors.Join(connectError(&c, err), ignoreClosed(client.Close()))
-		}
-		k.status = append(k.status, s)
-		k.newest.Store(max(k.newest.Load(), s.Revision))
+	if err := k.ask(ctx); err != nil {
+		return nil, errors.Join(err, ignoreClosed(client.Close()))
 	}
+	k.absent = slices.DeleteFunc(slices.Clone(named), func(e string) bool { return slices.Contains(k.config.Endpoints, e) })
 	return k, nil
+}
+
+// ask asks every endpoint for its status, and leaves out those that are
+// silent, unless all are: a process that is stopped still takes connections.
+func (k *Kind) ask(ctx context.Context) error {
+	c := &k.config
+	var answered []string
+	var first error
+	for i, url := range urls(c) {
+		ctx, cancel := context.WithTimeout(ctx, c.CommandTimeout)
+		s, err := statusOf(ctx, k.client, url, c.Endpoints[i])
+		cancel()
+		switch {
+		case err == nil:
+			answered = append(answered, c.Endpoints[i])
+			k.status = append(k.status, s)
+			k.newest.Store(max(k.newest.Load(), s.Revision))
+			continue
+		case first == nil:
+			first = connectError(c, c.CommandTimeout, err)
+		}
+		if !silent(err) {
+			return connectError(c, c.CommandTimeout, err)
+		}
+	}
+	if len(answered) == 0 {
+		return first
+	}
+	c.Endpoints = answered
+	k.client.SetEndpoints(urls(c)...)
+	return nil
 }
 
 // keepAlive is how long a connection may be silent before it is looked after,
