@@ -42,7 +42,7 @@ func (b *builder) again() again {
 		inside.add(fmt.Sprintf("their series are thinned to %d points, smallest and largest kept: the page would have more than 2 MB", maxPoints))
 	}
 	a.Facts = append(a.Facts, inside)
-	a.Commands = []string{"watchbench report --extract " + commandLine([]string{b.file}), "watchbench run --like " + commandLine(b.names[:1])}
+	a.Commands = []string{"watchbench report --extract " + bench.CommandLine([]string{b.file}), "watchbench run --like " + bench.CommandLine(b.names[:1])}
 	return a
 }
 

@@ -2,7 +2,6 @@ package page
 
 import (
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -84,7 +83,7 @@ func (b *builder) asked() (facts []fact, commands []string) {
 	facts = slices.DeleteFunc(facts, func(f fact) bool { return len(f.Lines) == 0 })
 	for _, s := range b.subjects {
 		for _, res := range s.results {
-			if line := commandLine(res.Command); line != "" && !slices.Contains(commands, line) {
+			if line := bench.CommandLine(res.Command); line != "" && !slices.Contains(commands, line) {
 				commands = append(commands, line)
 			}
 		}
@@ -225,17 +224,4 @@ func roundTime(d time.Duration) time.Duration {
 		return d.Round(100 * time.Millisecond)
 	}
 	return d
-}
-
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:=,%+@-]+$`)
-
-// commandLine is a command as a shell takes it.
-func commandLine(words []string) string {
-	quoted := make([]string, len(words))
-	for i, w := range words {
-		if quoted[i] = w; !plainWord.MatchString(w) {
-			quoted[i] = "'" + strings.ReplaceAll(w, "'", `'\''`) + "'"
-		}
-	}
-	return strings.Join(quoted, " ")
 }

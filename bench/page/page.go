@@ -294,7 +294,7 @@ func (b *builder) brokenRecords() (all []brokenRecord) {
 			if res.Broken == nil {
 				continue
 			}
-			r := brokenRecord{Subject: s.name, Broken: *res.Broken, Command: commandLine(seeded(res))}
+			r := brokenRecord{Subject: s.name, Broken: *res.Broken, Command: bench.CommandLine(seeded(res))}
 			r.Where = strings.Join(slices.DeleteFunc([]string{r.Stream, r.Watch, "in " + r.Scenario}, func(s string) bool { return s == "" }), ", ")
 			if n := len(r.Record); n > 0 {
 				r.Before, r.Last = r.Record[:n-1], r.Record[n-1]

@@ -223,5 +223,5 @@ func again(res *bench.Result) string {
 	if !seeded {
 		words = append(words, "--seed", fmt.Sprint(res.Plan.Seed))
 	}
-	return strings.Join(words, " ")
+	return bench.CommandLine(words)
 }
