@@ -52,6 +52,10 @@ type CutShort struct {
 	Of       time.Duration `json:"of_ns,omitempty"`   // what it was planned to take; 0: until done
 	Measured time.Duration `json:"measured_ns"`       // after warm-up
 	NotRun   []string      `json:"not_run,omitempty"` // scenarios that never began
+	// GivenUp: the target did not answer its puts when its time was over. They
+	// and its store stay as they are until the process ends, so that nothing
+	// measured after it in this process would be of one target alone.
+	GivenUp bool `json:"given_up,omitempty"`
 }
 
 // Source is a history from a file.

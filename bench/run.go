@@ -40,7 +40,7 @@ type Options struct {
 	// Longest bounds the measured part of each scenario; at the bound it is
 	// cut short and keeps what it has. 0 is no bound. A target that does not
 	// answer its puts then is given up and never closed: for processes that
-	// end soon.
+	// end soon, or measure it no more; see CutShort.GivenUp.
 	Longest time.Duration
 	// Recording is the history that the scenario replay replays; Kind must
 	// hold it.
@@ -86,6 +86,7 @@ type runner struct {
 	began   time.Time
 	result  *Result
 	checked int64 // events of the scenarios that are over
+	givenUp bool  // the scenario that was measured last, for want of answers
 }
 
 func (r *runner) all(ctx context.Context) error {
@@ -140,7 +141,7 @@ func (r *runner) cutShort(run *Run, after time.Duration, rep, i int) {
 		run.done(min(1, float64(measured)/float64(of))) // it may have stood still beyond its time
 		of += sc.Warmup
 	}
-	r.result.CutShort = &CutShort{Scenario: sc.Title(), After: after, Of: of, Measured: measured}
+	r.result.CutShort = &CutShort{Scenario: sc.Title(), After: after, Of: of, Measured: measured, GivenUp: r.givenUp}
 	r.notRun(rep, i+1)
 	if measured > 0 {
 		r.result.Runs = append(r.result.Runs, *run)
@@ -218,7 +219,9 @@ func (r *runner) scenario(ctx context.Context, rep, i int) (run Run, err error) 
 		}
 		run.CatchUp = s.curve
 	}
-	if givenUp = s.givenUp.Load(); s.target != nil && !givenUp {
+	givenUp = s.givenUp.Load()
+	r.givenUp = givenUp
+	if s.target != nil && !givenUp {
 		err = errors.Join(err, s.target.Close())
 	}
 	if facts := r.options.Kind.Facts(); facts.Server() {

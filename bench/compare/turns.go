@@ -45,8 +45,8 @@ func Turns(plan bench.Plan, targets int) (turns []Turn) {
 }
 
 // Run measures. begin, which may be nil, is told each turn before it is taken.
-// A target that breaks a promise or cannot be measured takes no more turns; the
-// others go on. When ctx ends, what was measured until then is kept.
+// A target that breaks a promise, cannot be measured, or did not answer when it
+// was cut takes no more turns; the others go on. When ctx ends, what was measured until then is kept.
 func Run(ctx context.Context, plan bench.Plan, targets []Target, begin func(Turn)) *bench.Comparison {
 	var results []*bench.Result
 	for _, t := range targets {
@@ -68,6 +68,9 @@ func Run(ctx context.Context, plan bench.Plan, targets []Target, begin func(Turn
 		part, err := targets[turn.Target].Measure(ctx, one, bench.FolderOf(plan, turn.Repetition, turn.Scenario))
 		if err != nil && part.Failed == "" {
 			part.Failed = err.Error()
+		}
+		if part.CutShort != nil && part.CutShort.GivenUp && part.Failed == "" {
+			part.Failed = "did not answer when " + part.CutShort.Scenario + " was cut"
 		}
 		if res.Started.IsZero() {
 			res.Started, res.Target = part.Started, part.Target

@@ -95,7 +95,14 @@ func TestRunLeavesOutWhoFails(t *testing.T) {
 		}
 		return nil
 	}
-	c := compare.Run(t.Context(), plan, []compare.Target{fake(plan, "a", fine), fake(plan, "b", breaks), fake(plan, "c", dies)}, nil)
+	hangs := func(n int, part *bench.Result) error {
+		if n == 2 {
+			part.Runs[0].CutShort = true
+			part.CutShort = &bench.CutShort{Scenario: "slow", GivenUp: true}
+		}
+		return nil
+	}
+	c := compare.Run(t.Context(), plan, []compare.Target{fake(plan, "a", fine), fake(plan, "b", breaks), fake(plan, "c", dies), fake(plan, "d", hangs)}, nil)
 	assert.False(t, c.Complete())
 	assert.True(t, c.Results[0].Complete)
 	assert.Len(t, c.Results[0].Runs, 3, "the others go on")
@@ -112,6 +119,10 @@ func TestRunLeavesOutWhoFails(t *testing.T) {
 	assert.Equal(t, "EOF", died.Failed)
 	require.Len(t, died.Runs, 1)
 	assert.NotEmpty(t, died.Runs[0].Metrics, "what was measured is kept")
+
+	hung := c.Results[3]
+	assert.Equal(t, "did not answer when slow was cut", hung.Failed)
+	assert.Len(t, hung.Runs, 2)
 }
 
 func TestRunStops(t *testing.T) {

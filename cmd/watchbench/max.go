@@ -294,6 +294,8 @@ func (m *maxCommand) step(ctx context.Context, b bed, load int64) (v search.Verd
 		return v, res, m.cause(m.subject, err)
 	case res.Broken != nil:
 		return v, res, nil
+	case res.CutShort != nil && res.CutShort.GivenUp: // it would be in the way of the next
+		return v, res, unmeasured("the target did not answer when step %d was cut, after %s; the search ends there", len(m.doc.Steps)+1, figure.Short(longest))
 	}
 	if len(res.Runs) == 0 || res.Runs[0].CutShort {
 		return search.Verdict{Outcome: search.Missed, Reason: "not done after " + figure.Short(longest)}, res, nil
