@@ -130,7 +130,7 @@ func (k *Kind) gone(err error) error {
 	case errors.Is(err, context.DeadlineExceeded), status(err) == codes.DeadlineExceeded:
 		return &bench.GoneError{Reason: "no answer for " + figure.Short(k.config.CommandTimeout), Err: err}
 	}
-	return refusal(err)
+	return k.refusal(err)
 }
 
 // writeError says what an error of a write leaves known.
@@ -148,10 +148,10 @@ func (k *Kind) writeError(err error) error {
 }
 
 // refusal puts the server's own words for what it does not do.
-func refusal(err error) error {
+func (k *Kind) refusal(err error) error {
 	switch {
 	case errors.Is(err, rpctypes.ErrPermissionDenied):
-		return errors.New("permission denied; the user needs readwrite on the prefix: etcdctl role grant-permission ROLE --prefix=true readwrite " + DefaultPrefix)
+		return errors.New("permission denied; the user needs readwrite on the prefix: etcdctl role grant-permission ROLE --prefix=true readwrite " + k.config.Prefix)
 	case errors.Is(err, rpctypes.ErrNoSpace):
 		return errors.New("the server's quota is used up (NOSPACE)")
 	}

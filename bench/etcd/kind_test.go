@@ -9,7 +9,10 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"google.golang.org/grpc"
+
+	"github.com/watchkv/watchkv/bench"
 )
 
 // telling is a server that tells its status, and nothing else.
@@ -55,4 +58,24 @@ func TestConnect_StoppedMember(t *testing.T) {
 	c.Endpoints, c.CommandTimeout = c.Endpoints[:1], 100*time.Millisecond
 	_, err = Connect(t.Context(), c)
 	assert.EqualError(t, err, "etcd://"+c.Endpoints[0]+": no answer within 100 ms; is etcd running there?")
+}
+
+// hanging is a connection that is never made.
+type hanging struct{ pb.WatchClient }
+
+func (hanging) Watch(ctx context.Context, _ ...grpc.CallOption) (pb.Watch_WatchClient, error) {
+	<-ctx.Done()
+	return nil, ctx.Err()
+}
+
+func TestNewStream_NoAnswer(t *testing.T) {
+	_, err := (&target{kind: &Kind{config: Config{DialTimeout: 10 * time.Millisecond}}}).newStream("a", hanging{})
+	var gone *bench.GoneError
+	require.ErrorAs(t, err, &gone)
+	assert.EqualError(t, err, "etcd: no answer for 10.0 ms")
+}
+
+func TestRefusal_NamesThePrefix(t *testing.T) {
+	k := &Kind{config: Config{Prefix: "mine/"}}
+	assert.ErrorContains(t, k.gone(rpctypes.ErrPermissionDenied), "readwrite mine/")
 }

@@ -116,7 +116,7 @@ func (m *metering) note(u Usage) {
 	before, then := m.last, m.at
 	m.last, m.at = u, time.Now()
 	now := &bench.ServerUsage{CPU: -1, MemoryBytes: -1, SlowWatchers: -1}
-	if u.KnowsCPU && before.KnowsCPU {
+	if u.KnowsCPU && before.KnowsCPU && u.CPU >= before.CPU { // less: it was restarted
 		now.CPU = (u.CPU - before.CPU).Seconds() / m.at.Sub(then).Seconds()
 	}
 	if u.KnowsMemory {
@@ -144,12 +144,16 @@ func (m *metering) result() (map[string]float64, map[string]string) {
 			out[name] = value
 		}
 	}
-	set("server.cpu_cores", m.last.KnowsCPU && m.first.KnowsCPU, (m.last.CPU-m.first.CPU).Seconds()/took.Seconds())
+	rate := set // of what a server counts since it began
+	if m.last.KnowsCPU && m.last.CPU < m.first.CPU || m.last.KnowsFsync && m.last.Fsyncs < m.first.Fsyncs {
+		rate = func(name string, _ bool, _ float64) { m.absent[name] = "the server was restarted meanwhile" }
+	}
+	rate("server.cpu_cores", m.last.KnowsCPU && m.first.KnowsCPU, (m.last.CPU-m.first.CPU).Seconds()/took.Seconds())
 	set("server.memory_max_bytes", m.last.KnowsMemory, float64(m.memory))
 	set("server.slow_watchers_max", m.last.KnowsSlow, float64(m.slow))
 	fsyncs := m.last.Fsyncs - m.first.Fsyncs
-	set("server.fsyncs_per_s", m.last.KnowsFsync, fsyncs/took.Seconds())
-	set("server.fsync_mean_ns", m.last.KnowsFsync && fsyncs > 0, float64(m.last.FsyncTime-m.first.FsyncTime)/fsyncs)
+	rate("server.fsyncs_per_s", m.last.KnowsFsync, fsyncs/took.Seconds())
+	rate("server.fsync_mean_ns", m.last.KnowsFsync && fsyncs > 0, float64(m.last.FsyncTime-m.first.FsyncTime)/fsyncs)
 	set("server.db_grown_bytes", m.last.KnowsDB && m.first.KnowsDB, float64(m.last.DBBytes-m.first.DBBytes))
 	return out, m.absent
 }

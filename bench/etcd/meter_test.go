@@ -90,6 +90,16 @@ func TestMeterServer(t *testing.T) {
 	assert.Equal(t, "readings does not tell it", absent["server.slow_watchers_max"])
 	assert.Len(t, serverMetrics, len(metrics)+len(absent))
 
+	stop = (&target{kind: &Kind{config: Config{Meter: &readings{all: []Usage{
+		{CPU: 3 * time.Second, Fsyncs: 5, MemoryBytes: 100, KnowsCPU: true, KnowsFsync: true, KnowsMemory: true},
+		{CPU: time.Second, Fsyncs: 9, MemoryBytes: 70, KnowsCPU: true, KnowsFsync: true, KnowsMemory: true},
+	}}}}}).MeterServer()
+	metrics, absent = stop()
+	assert.Equal(t, map[string]float64{"server.memory_max_bytes": 100}, metrics)
+	for _, name := range []string{"server.cpu_cores", "server.fsyncs_per_s", "server.fsync_mean_ns"} {
+		assert.Equal(t, "the server was restarted meanwhile", absent[name])
+	}
+
 	stop = (&target{kind: &Kind{config: Config{Meter: &readings{err: errors.New("it is gone")}}}}).MeterServer()
 	metrics, absent = stop()
 	assert.Empty(t, metrics)

@@ -10,6 +10,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/watchkv/watchkv/bench"
+	"github.com/watchkv/watchkv/bench/figure"
 	"github.com/watchkv/watchkv/watch"
 )
 
@@ -46,7 +47,11 @@ func (t *target) newStream(name string, client pb.WatchClient) (*stream, error) 
 	// The call waits for the connection, and no longer.
 	timer := time.AfterFunc(t.kind.config.DialTimeout, cancel)
 	rpc, err := client.Watch(ctx)
-	if err != nil || !timer.Stop() {
+	if !timer.Stop() {
+		cancel()
+		return nil, fmt.Errorf("etcd: %w", &bench.GoneError{Reason: "no answer for " + figure.Short(t.kind.config.DialTimeout), Err: err})
+	}
+	if err != nil {
 		cancel()
 		return nil, fmt.Errorf("etcd: %w", t.kind.gone(err))
 	}
