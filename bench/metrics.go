@@ -38,7 +38,7 @@ var otherMetrics = []Metric{
 	{"after.notify.events_per_s", "slow, storm, compaction: after it"},
 	{"quiet.notify.events_per_s", "interference, churn: before anybody replays or comes"},
 	{"ack_to_event.p50_ns", "put's answer to event; below zero when the event came first"},
-	{"ack_to_event.p99_ns", "the same"},
+	{"ack_to_event.p99_ns", "the same; in storm large: those who came back count too"},
 	{"ack_to_event.negative_ratio", "events that came before the answer"},
 	{"catchup.synced_ns", "until every watch has read the history"},
 	{"catchup.events", "delivered until then, for each watch"},
