@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -34,11 +35,10 @@ func dropping(t *testing.T, name string) bench.Kind {
 	t.Helper()
 	driver, ok := engines.Lookup(name)
 	require.True(t, ok)
-	dropped := false
+	var dropped atomic.Bool // each stream has its own goroutine
 	return spoiledKind{bench.Embedded{Driver: driver}, func(rs []watch.Response) []watch.Response {
 		for i := range rs {
-			if len(rs[i].Events) > 0 && !dropped {
-				dropped = true
+			if len(rs[i].Events) > 0 && dropped.CompareAndSwap(false, true) {
 				return append(rs[:i:i], rs[i+1:]...)
 			}
 		}
