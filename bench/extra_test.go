@@ -217,7 +217,7 @@ type lateTarget struct {
 
 func (l *lateTarget) Put(ctx context.Context, key, value []byte) (int64, error) {
 	if l.n.Add(1) > l.kind.from {
-		time.Sleep(l.kind.wait)
+		<-time.After(l.kind.wait) // a slow answer
 	}
 	return l.Target.Put(ctx, key, value)
 }
