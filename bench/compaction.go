@@ -68,10 +68,7 @@ func (m *compactionRun) measure(s *session) error {
 		during := before + int64(s.sc.Duration)/3
 		after := before + int64(s.sc.Duration)*2/3
 		until := before + int64(s.sc.Duration)
-		s.rec.phases.begin(phaseBefore, before)
-		s.rec.phases.begin(phaseDuring, during)
-		s.rec.phases.begin(phaseAfter, after)
-		s.rec.phases.begin(phaseAfter+1, until)
+		s.rec.phases.follow(before, during, after, until)
 		l := s.startLoad(s.ctx, start, until)
 		defer l.wait()
 		if err := m.cut(s, during, after, read); err != nil {

@@ -50,6 +50,14 @@ func (p *phases) at(nanos int64) int {
 // begin sets the moment at which phase n, from 1 on, begins.
 func (p *phases) begin(n int, nanos int64) { p.marks[n-1].Store(nanos) }
 
+// follow sets the moments at which the phases from 1 on begin, one after
+// another; the last ends what is measured.
+func (p *phases) follow(moments ...int64) {
+	for i, nanos := range moments {
+		p.begin(i+1, nanos)
+	}
+}
+
 // lane is the share of a recorder that one worker, or a few, write to.
 type lane struct {
 	mu         sync.Mutex // guards all below; a leaf, held for one batch of responses

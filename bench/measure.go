@@ -125,8 +125,7 @@ func (*notifyRun) measure(s *session) error {
 		start := s.clock.now() + int64(lead)
 		from := start + int64(s.sc.Warmup)
 		until := from + int64(s.sc.Duration)
-		s.rec.phases.begin(1, from)
-		s.rec.phases.begin(2, until)
+		s.rec.phases.follow(from, until)
 		s.startLoad(s.ctx, start, until).wait()
 		if err := context.Cause(s.ctx); err != nil {
 			return err
@@ -185,10 +184,7 @@ func (m *slowRun) measure(s *session) error {
 		during := before + int64(s.sc.Duration-s.sc.Stall)/2
 		after := during + int64(s.sc.Stall)
 		until := before + int64(s.sc.Duration)
-		s.rec.phases.begin(phaseBefore, before)
-		s.rec.phases.begin(phaseDuring, during)
-		s.rec.phases.begin(phaseAfter, after)
-		s.rec.phases.begin(phaseAfter+1, until)
+		s.rec.phases.follow(before, during, after, until)
 		l := s.startLoad(s.ctx, start, until)
 		defer l.wait()
 		if err := m.stall(s, stalled, during, after); err != nil {
@@ -254,9 +250,7 @@ func (m *interferenceRun) measure(s *session) error {
 		before := start + int64(s.sc.Warmup)
 		during := before + int64(either(s.sc.Quiet, s.sc.Duration/2))
 		until := before + int64(s.sc.Duration)
-		s.rec.phases.begin(phaseBefore, before)
-		s.rec.phases.begin(phaseDuring, during)
-		s.rec.phases.begin(phaseAfter, until)
+		s.rec.phases.follow(before, during, until)
 		l := s.startLoad(s.ctx, start, until)
 		defer l.wait()
 		if err := s.sleepUntil(during); err != nil {

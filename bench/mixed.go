@@ -49,8 +49,7 @@ func (m *mixedRun) measure(s *session) error {
 		start := s.clock.now() + int64(lead)
 		from := start + int64(s.sc.Warmup)
 		until := from + int64(s.sc.Duration)
-		s.rec.phases.begin(1, from)
-		s.rec.phases.begin(2, until)
+		s.rec.phases.follow(from, until)
 		s.startRequests(s.ctx, start, until, s.sc.RatePerS*float64(allWeight())/float64(writeWeight()), func(ctx context.Context, w *writer, n, due, late int64) error {
 			return m.request(ctx, s, w, n, due, late)
 		}).wait()
