@@ -73,7 +73,7 @@ func TestTestsDoNotLookUp(t *testing.T) {
 // layer grows from the engine to the programs.
 func layer(pkg string) int {
 	top, _, _ := strings.Cut(pkg, "/")
-	return slices.Index([]string{"backend", "mvcc", "watch", "bench", "cmd", "examples"}, top)
+	return slices.Index([]string{"backend", "mvcc", "lease", "watch", "bench", "server", "cmd", "examples"}, top)
 }
 
 // The core runs on any engine, so it links none, and nothing that serves,

@@ -101,6 +101,25 @@ var rules = []rule{
 			"github.com/charmbracelet/x/ansi", "github.com/guptarohit/asciigraph",
 		},
 	},
+	{
+		pkg:  "server",
+		ours: []string{"backend", "mvcc", "watch", "lease", "server/*"},
+		libs: []string{
+			"go.etcd.io/etcd/api/v3", "go.etcd.io/etcd/client/v3", "google.golang.org/grpc", "google.golang.org/protobuf",
+		},
+	},
+	{
+		pkg:  "server/*",
+		ours: []string{"backend", "mvcc", "watch", "lease", "server", "server/*"},
+		libs: []string{"go.etcd.io/etcd/api/v3", "google.golang.org/grpc", "google.golang.org/protobuf"},
+	},
+	{
+		pkg:  "cmd/watchd",
+		ours: []string{"backend", "backend/engines", "mvcc", "watch", "lease", "server", "server/*", "cmd/watchd/*"},
+		libs: []string{
+			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/agext/levenshtein", "google.golang.org/grpc",
+		},
+	},
 	{pkg: "examples"},
 	{pkg: "examples/embed-bolt", ours: []string{"backend", "backend/bolt", "mvcc", "watch"}},
 	{pkg: "examples/embed-pebble", ours: []string{"backend", "backend/pebble", "mvcc", "watch"}},

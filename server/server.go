@@ -1,0 +1,78 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"hash/fnv"
+	"sync"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
+)
+
+// Server serves a store. Its methods may be called from any goroutine.
+type Server struct {
+	parts Parts
+	cfg   Config
+
+	clusterID, memberID uint64
+
+	// stopping is done once Close was called: streams end then.
+	stopping context.Context
+	stop     context.CancelFunc
+	streams  sync.WaitGroup // watch streams that are served
+}
+
+// New makes a server of parts.
+func New(p Parts, cfg Config) (*Server, error) {
+	if p.Engine == nil || p.Store == nil || p.Hub == nil {
+		return nil, errors.New("server: an engine, a store and a hub are needed")
+	}
+	s := &Server{parts: p, cfg: cfg.withDefaults()}
+	s.stopping, s.stop = context.WithCancel(context.Background())
+	s.clusterID = idOf("cluster")
+	s.memberID = idOf("member", s.cfg.Name)
+	return s, nil
+}
+
+func idOf(parts ...string) uint64 {
+	h := fnv.New64a()
+	for _, p := range parts {
+		h.Write([]byte(p))
+		h.Write([]byte{0})
+	}
+	return h.Sum64()
+}
+
+// GRPCOptions are what the grpc server must be made with.
+func (s *Server) GRPCOptions() []grpc.ServerOption {
+	return []grpc.ServerOption{
+		grpc.MaxRecvMsgSize(s.cfg.MaxRequestBytes + requestOverhead),
+	}
+}
+
+// requestOverhead is what a request may have beside MaxRequestBytes, as etcd
+// allows.
+const requestOverhead = 512 * 1024
+
+// Register adds the services to g.
+func (s *Server) Register(g *grpc.Server) {
+	pb.RegisterKVServer(g, &kvService{server: s})
+	pb.RegisterWatchServer(g, &watchService{server: s})
+}
+
+// Close ends the streams and waits until they are gone. Stop the grpc server
+// after it.
+func (s *Server) Close() error {
+	s.stop()
+	s.streams.Wait()
+	return nil
+}
+
+// header is the header of an answer that belongs to revision rev.
+func (s *Server) header(rev int64) *pb.ResponseHeader {
+	return &pb.ResponseHeader{ClusterId: s.clusterID, MemberId: s.memberID, Revision: rev, RaftTerm: raftTerm}
+}
+
+// raftTerm is what a member tells that was elected once and stands alone.
+const raftTerm = 2

@@ -1,0 +1,97 @@
+package server_test
+
+import (
+	"context"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc"
+
+	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/backend/mem"
+	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/server"
+	"github.com/watchkv/watchkv/watch"
+)
+
+// serving is a server on a real socket, for one test.
+type serving struct {
+	store   *mvcc.Store
+	server  *server.Server
+	address string
+}
+
+// serve starts a server over an engine in memory and stops it with the test.
+func serve(t *testing.T, cfg server.Config) *serving {
+	engine, err := mem.Driver().Open("", backend.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, engine.Close()) })
+	store, err := mvcc.Open(engine, mvcc.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	hub, err := watch.NewHub(store, watch.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, hub.Close()) })
+	srv, err := server.New(server.Parts{Engine: engine, Store: store, Hub: hub}, cfg)
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	g := grpc.NewServer(srv.GRPCOptions()...)
+	srv.Register(g)
+	served := make(chan error, 1)
+	go func() { served <- g.Serve(listener) }()
+	t.Cleanup(func() {
+		assert.NoError(t, srv.Close())
+		g.Stop()
+		assert.NoError(t, <-served)
+	})
+	return &serving{store: store, server: srv, address: listener.Addr().String()}
+}
+
+// client dials the server.
+func (s *serving) client(t *testing.T) *clientv3.Client {
+	c, err := clientv3.New(clientv3.Config{Endpoints: []string{s.address}, DialTimeout: 10 * time.Second})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	return c
+}
+
+func ctxOf(t *testing.T) context.Context {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	return ctx
+}
+
+func TestServer_ServesTheOfficialClient(t *testing.T) {
+	s := serve(t, server.Config{})
+	c, ctx := s.client(t), ctxOf(t)
+
+	events := c.Watch(ctx, "a", clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+	created := <-events
+	require.NoError(t, created.Err())
+	require.True(t, created.Created)
+
+	put, err := c.Put(ctx, "a1", "x")
+	require.NoError(t, err)
+	assert.EqualValues(t, 2, put.Header.Revision)
+	got, err := c.Get(ctx, "a1")
+	require.NoError(t, err)
+	require.Len(t, got.Kvs, 1)
+	assert.Equal(t, "x", string(got.Kvs[0].Value))
+	txn, err := c.Txn(ctx).If(clientv3.Compare(clientv3.Value("a1"), "=", "x")).
+		Then(clientv3.OpPut("a2", "y"), clientv3.OpDelete("a1")).Commit()
+	require.NoError(t, err)
+	assert.True(t, txn.Succeeded)
+
+	first, second := <-events, <-events
+	require.Len(t, first.Events, 1)
+	assert.Equal(t, "a1", string(first.Events[0].Kv.Key))
+	require.Len(t, second.Events, 2, "one response for one revision")
+	assert.Equal(t, "a2", string(second.Events[0].Kv.Key))
+	assert.Equal(t, clientv3.EventTypeDelete, second.Events[1].Type)
+	assert.EqualValues(t, 3, second.Header.Revision)
+}
