@@ -130,4 +130,5 @@ replace github.com/watchkv/watchkv => ../
 tool (
 	go.etcd.io/etcd/etcdctl/v3
 	go.etcd.io/etcd/etcdutl/v3
+	go.etcd.io/etcd/server/v3
 )
