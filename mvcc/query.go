@@ -11,13 +11,19 @@ type RangeOptions struct {
 	CountOnly bool
 	// KeysOnly returns keys without values.
 	KeysOnly bool
+	// NoCount does not look beyond the keys returned: Count is then their
+	// number, and one more if there are more.
+	NoCount bool
+	// MaxBytes ends the answer with the key whose record reaches it; 0: no
+	// bound. At least one key is returned.
+	MaxBytes int
 }
 
 // RangeResult is the answer to a Range.
 type RangeResult struct {
 	KVs   []KeyValue // ascending by key, frozen
 	Count int64      // keys in the range, whatever the limit
-	More  bool       // the limit cut the answer
+	More  bool       // the limit or MaxBytes cut the answer
 	Rev   int64      // current revision when it was answered
 }
 

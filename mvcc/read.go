@@ -61,19 +61,18 @@ func (s *Store) rangeAt(key, end []byte, o RangeOptions, current int64, own *txn
 	if rev > current {
 		return RangeResult{}, fmt.Errorf("range at revision %d, current is %d: %w", rev, current, ErrFutureRevision)
 	}
-	limit := max(o.Limit, 0)
-	if o.CountOnly {
-		limit = -1
-	}
-	found, count := s.liveVersions(SpanOf(key, end), rev, limit)
+	found, count := s.liveVersions(SpanOf(key, end), rev, o)
 	// After the look-up: the index may have been trimmed during it.
 	if err := s.checkRead(rev); err != nil {
 		return RangeResult{}, err
 	}
-	res := RangeResult{Count: count, Rev: current, More: limit >= 0 && int64(len(found)) < count}
-	events, err := s.resolve(nil, found, rev, own, 0)
+	res := RangeResult{Count: count, Rev: current, More: !o.CountOnly && int64(len(found)) < count}
+	events, err := s.resolve(nil, found, rev, own, o.MaxBytes)
 	if err != nil {
 		return RangeResult{}, err
+	}
+	if events = fitting(events, o.MaxBytes); len(events) < len(found) {
+		res.More = true
 	}
 	for i := range events {
 		kv := events[i].KV
@@ -85,17 +84,32 @@ func (s *Store) rangeAt(key, end []byte, o RangeOptions, current int64, own *txn
 	return res, nil
 }
 
-// liveVersions finds what a reader at rev sees in span: the first limit
-// versions (0: all, negative: none) and the number of all.
-func (s *Store) liveVersions(span Span, rev, limit int64) (found []KeyRev, count int64) {
+// fitting cuts events behind the one whose record reaches maxBytes; 0: no
+// bound.
+func fitting(events []Event, maxBytes int) []Event {
+	if maxBytes <= 0 {
+		return events
+	}
+	bytes := 0
+	for i := range events {
+		if bytes += events[i].Size(); bytes >= maxBytes {
+			return events[:i+1]
+		}
+	}
+	return events
+}
+
+// liveVersions finds what a reader at rev sees in span: the versions wanted by
+// o, and the number of all as far as o lets it look.
+func (s *Store) liveVersions(span Span, rev int64, o RangeOptions) (found []KeyRev, count int64) {
 	s.walkIndex(span, func(h keyHistory) bool {
 		if v, live := h.liveAt(rev); live {
 			count++
-			if limit == 0 || int64(len(found)) < limit {
+			if !o.CountOnly && (o.Limit <= 0 || count <= o.Limit) {
 				found = append(found, v.keyRev())
 			}
 		}
-		return true
+		return !o.NoCount || o.Limit <= 0 || count <= o.Limit
 	})
 	return found, count
 }

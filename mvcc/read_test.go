@@ -45,6 +45,12 @@ func TestRange(t *testing.T) {
 			{"limit that is exact", "a", "z", RangeOptions{Limit: 4}, []string{"a=0@2", "c=new@7", "ca=3@5", "d=4@6"}, 4, false},
 			{"count only", "a", "z", RangeOptions{CountOnly: true, Limit: 1}, []string{}, 4, false},
 			{"keys only", "a", "d", RangeOptions{KeysOnly: true}, []string{"a=@2", "c=@7", "ca=@5"}, 3, false},
+			{"not counted", "a", "z", RangeOptions{Limit: 2, NoCount: true}, []string{"a=0@2", "c=new@7"}, 3, true},
+			{"not counted, to the end", "c", "z", RangeOptions{Limit: 3, NoCount: true}, []string{"c=new@7", "ca=3@5", "d=4@6"}, 3, false},
+			{"bytes of one", "a", "z", RangeOptions{MaxBytes: 1}, []string{"a=0@2"}, 4, true},
+			{"bytes of two", "a", "z", RangeOptions{MaxBytes: 20}, []string{"a=0@2", "c=new@7"}, 4, true},
+			{"bytes of the last", "ca", "z", RangeOptions{MaxBytes: 20}, []string{"ca=3@5", "d=4@6"}, 2, false},
+			{"bytes of all", "ca", "z", RangeOptions{MaxBytes: 100}, []string{"ca=3@5", "d=4@6"}, 2, false},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				res, err := s.Range([]byte(test.key), []byte(test.end), test.o)
