@@ -94,6 +94,6 @@
 //	gathering.full    one token, from the last writer a leader waits for; one place
 //	background.dirty, a token each, sent by the writer, taken by the flusher;
 //	background.early  one place, since a second token would say nothing new
-//	Store.compacting  one token; whoever holds it compacts, bumps or hashes; Close
+//	Store.compacting  one token; whoever holds it compacts, bumps, hashes or exports; Close
 //	                  takes it for good
 package mvcc

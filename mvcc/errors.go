@@ -48,6 +48,11 @@ var (
 	ErrKeyMissing = errors.New("mvcc: key not found")
 	// ErrFormat: the data was written by a newer format of this program.
 	ErrFormat = errors.New("mvcc: format is newer than this program")
+	// ErrUnfinished: the data was being copied from another store when that
+	// was interrupted, and is not whole.
+	ErrUnfinished = errors.New("mvcc: the data is an unfinished copy; begin the copy again")
+	// ErrNotEmpty: a copy was to be written where data is.
+	ErrNotEmpty = errors.New("mvcc: there is data already")
 )
 
 // CompactedError is the answer to a revision that history no longer holds.

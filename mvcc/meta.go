@@ -18,6 +18,7 @@ var (
 	metaEnd       = []byte("watchkv_end")     // last revision at a clean close
 	metaGaps      = []byte("watchkv_gaps")    // pairs of tail and ceiling
 	metaIntent    = []byte("watchkv_intent")  // revision being written in parts
+	metaLoading   = []byte("watchkv_loading") // a Loader has not finished
 )
 
 // formatVersion is the layout written by this program.
@@ -50,6 +51,9 @@ func readMeta(v backend.View) (metaState, error) {
 	m.format = number(metaFormat)
 	if err == nil && m.format > formatVersion {
 		return m, fmt.Errorf("the data has format %d, this program reads up to %d: %w", m.format, formatVersion, ErrFormat)
+	}
+	if err == nil && number(metaLoading) != 0 {
+		return m, ErrUnfinished
 	}
 	m.ceiling, m.end, m.intent = number(metaCeiling), number(metaEnd), number(metaIntent)
 	mark := func(key []byte) (rev int64) {

@@ -32,6 +32,9 @@ type Stats struct {
 	// already, or waits for room on the volume; 0 if it has none. A stall of
 	// the disk shows here while it lasts.
 	ApplyingFor time.Duration
+	// ExportingFor is how long the Export that runs does so already; 0 if none
+	// does. A compaction waits for it.
+	ExportingFor time.Duration
 
 	Compactions      int64
 	CompactedRecords int64
@@ -83,16 +86,16 @@ type counters struct {
 	applies, applyNanos, applyMax atomic.Int64
 	compactions, compacted        atomic.Int64
 
-	opened   time.Time    // set before all else
-	applying atomic.Int64 // nanoseconds from opened to the Apply under way; 0: none
+	opened    time.Time    // set before all else
+	applying  atomic.Int64 // nanoseconds from opened to the Apply under way; 0: none
+	exporting atomic.Int64 // likewise to the Export under way
 }
 
 // applyBegins and applyEnds enclose what waits for the engine. Needs applyMu.
 func (c *counters) applyBegins() { c.applying.Store(max(int64(time.Since(c.opened)), 1)) }
 func (c *counters) applyEnds()   { c.applying.Store(0) }
 
-func (c *counters) applyingFor() time.Duration {
-	began := c.applying.Load()
+func (c *counters) since(began int64) time.Duration {
 	if began == 0 {
 		return 0
 	}
@@ -160,7 +163,8 @@ func (s *Store) Stats() Stats {
 		Applies:           s.counters.applies.Load(),
 		ApplyTime:         time.Duration(s.counters.applyNanos.Load()),
 		ApplyLongest:      time.Duration(s.counters.applyMax.Load()),
-		ApplyingFor:       s.counters.applyingFor(),
+		ApplyingFor:       s.counters.since(s.counters.applying.Load()),
+		ExportingFor:      s.counters.since(s.counters.exporting.Load()),
 		Compactions:       s.counters.compactions.Load(),
 		CompactedRecords:  s.counters.compacted.Load(),
 		ScanNanosPerEntry: s.costs.scan.nanos(),
