@@ -109,7 +109,7 @@ const compareColumns = "%-24s %-7s %11s %11s %8s  %s"
 
 func (s *comparing) run(ctx context.Context) (code int) {
 	s.machine, s.convert = s.runner.inspect(ctx)
-	s.p.line("watchkv against etcd's own store: %d pairs, a peer run is cut at %v", s.pairs, s.longest)
+	s.p.line("watchkv against etcd: %d pairs, a peer run is cut at %v", s.pairs, s.longest)
 	s.p.machine(s.machine)
 	all := map[string]*runs{}
 	for _, sc := range s.plan.Scenarios {

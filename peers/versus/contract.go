@@ -78,7 +78,7 @@ func parse(args []string, errOut io.Writer) (o options, err error) {
 	_, lines := table(o.sizes)
 	for _, row := range o.rows {
 		if !slices.ContainsFunc(lines, func(l line) bool { return l.row == row }) {
-			return o, fmt.Errorf("--row %s: unknown; from P1 to P14", row)
+			return o, fmt.Errorf("--row %s: unknown; from P1 to P14, W1 to W4", row)
 		}
 	}
 	if len(flags.Args()) > 0 || o.pairs < 0 || o.longest < 0 {

@@ -8,13 +8,14 @@ import (
 
 	"github.com/watchkv/watchkv/bench/figure"
 
+	"github.com/watchkv/watchkv/peers/etcd"
 	"github.com/watchkv/watchkv/peers/job"
 )
 
 const columns = "%-4s %-50s %-7s %10s %10s %8s %-13s %10s  %-18s %s"
 
 func (s *session) head() {
-	s.printer.line("watchkv against etcd's own store, %s: %d pairs, a peer run is cut at %v", s.kind, s.runner.pairs, s.runner.longest)
+	s.printer.line("watchkv against etcd, %s: %d pairs, a peer run is cut at %v", s.kind, s.runner.pairs, s.runner.longest)
 	s.printer.machine(s.machine)
 	s.printer.line("")
 	s.printer.line(columns, "ROW", "WHAT", "ENGINE", "WATCHKV", "ETCD", "RATIO", "OF PAIRS", "LIMIT", "MUST", "REACH")
@@ -50,6 +51,9 @@ func (s *session) legend() {
 	s.printer.line("cut       the peer's run would have taken longer: its figure is that of what it did, it ran once, and the")
 	s.printer.line("          ratio stands against that figure")
 	s.printer.line("heap, CPU of the whole process: load, consumers and checker are in them, on both sides")
+	s.printer.line("W1 to W4  a real etcd %s and watchd, each a process of its own on data of its own, durable before the answer, beside", etcd.Version())
+	s.printer.line("          the same client, which reads watch, revision and number of events and checks that none is missing; CPU and")
+	s.printer.line("          memory are the server's alone")
 	s.printer.sides(s.runs)
 	s.printer.unequal(s.runs, s.convert)
 	s.checkerCost()

@@ -1,4 +1,4 @@
-// Package versus measures watchkv against etcd's own store: [Compare] any
+// Package versus measures watchkv against etcd, store and server: [Compare] any
 // scenario of the benchmark, [Contract] the rows of the performance contract.
 //
 // A [measurement] is one scenario for both sides. The [runner] takes turns,

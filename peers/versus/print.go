@@ -72,7 +72,9 @@ func (p printer) sides(all map[string]*runs) {
 		}
 		for side, samples := range r.samples {
 			for _, sample := range samples {
-				facts[side+" "+sample.facts.Durability] = sample.facts
+				if !sample.server {
+					facts[side+" "+sample.facts.Durability] = sample.facts
+				}
 			}
 		}
 	}

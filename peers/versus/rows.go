@@ -1,11 +1,14 @@
 package versus
 
 import (
+	"context"
 	"fmt"
 	"time"
 
 	"github.com/watchkv/watchkv/bench"
 	"github.com/watchkv/watchkv/bench/figure"
+
+	"github.com/watchkv/watchkv/peers/wire"
 )
 
 // measurement is one scenario that one or more lines are read from.
@@ -19,6 +22,8 @@ type measurement struct {
 	unchecked int      // runs of each pair's sides without the checker
 	everyone  bool     // those of all engines, because a line is read from them
 	limits    []string // jobs of what a figure can be at most, once each
+	// wire measures servers instead of a scenario.
+	wire func(ctx context.Context, s *wire.Server) (map[string]float64, error)
 }
 
 // mode is who looks at the events of a run.
@@ -67,21 +72,25 @@ type sizes struct {
 	stall    time.Duration
 	watchers int // idle, where the contract says 1M
 	keys     int // where the contract says 1M
+	wire     wireSizes
 }
 
 var (
 	fullSizes = sizes{
 		long: 1_000_000, load: 8 * time.Second, fan: 8_000_000, longFan: 150,
 		replay: 30 * time.Second, quiet: 10 * time.Second, stall: 10 * time.Second, watchers: 1_000_000, keys: 1_000_000,
+		wire: wireSizes{load: 5 * time.Second, history: 100_000, streams: 100, settle: 3 * time.Second},
 	}
 	quickSizes = sizes{
 		long: 200_000, load: 3 * time.Second, fan: 4_000_000, longFan: 50,
 		replay: 6 * time.Second, quiet: 3 * time.Second, stall: 3 * time.Second, watchers: 200_000, keys: 200_000,
+		wire: wireSizes{load: 2 * time.Second, history: 20_000, streams: 40, settle: 2 * time.Second},
 	}
 	// tinySizes are for tests.
 	tinySizes = sizes{
 		long: 2000, load: 400 * time.Millisecond, fan: 20_000, longFan: 1,
 		replay: 300 * time.Millisecond, quiet: 200 * time.Millisecond, stall: 300 * time.Millisecond, watchers: 2000, keys: 2000,
+		wire: wireSizes{load: 100 * time.Millisecond, history: 200, streams: 4, settle: 10 * time.Millisecond},
 	}
 )
 
@@ -135,6 +144,8 @@ func table(z sizes) (map[string]*measurement, []line) {
 	t.slow()
 	t.commit()
 	t.open()
+	t.wirePuts()
+	t.wireWatches()
 	return t.measurements, t.lines
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/watchkv/watchkv/bench"
 
 	"github.com/watchkv/watchkv/peers/job"
+	"github.com/watchkv/watchkv/peers/wire"
 )
 
 // sample is one run of one side.
@@ -23,6 +24,7 @@ type sample struct {
 	cut     time.Duration // not 0: it was cut after this time
 	done    float64       // the part that was done, if cut
 	events  int64         // that the checker compared
+	server  bool          // measured over the wire
 }
 
 // runs holds what was measured for one measurement.
@@ -49,13 +51,14 @@ type runner struct {
 	log     func(format string, args ...any)
 	seed    uint64          // of all plans: both sides have the same load
 	made    map[string]bool // prepared folders
-	rawFor  time.Duration   // of jobs that measure a limit; 0 is what they do
+	servers *wire.Binaries
+	rawFor  time.Duration // of jobs that measure a limit; 0 is what they do
 }
 
 func newRunner(dir string, pairs int, longest time.Duration, log io.Writer) *runner {
 	began := time.Now()
 	return &runner{
-		dir: dir, pairs: pairs, longest: longest, seed: 1, made: map[string]bool{},
+		dir: dir, pairs: pairs, longest: longest, seed: 1, made: map[string]bool{}, servers: wire.NewBinaries(dir),
 		log: func(format string, args ...any) {
 			fmt.Fprintf(log, "%6.0f s  %s\n", time.Since(began).Seconds(), fmt.Sprintf(format, args...))
 		},
@@ -150,6 +153,9 @@ func (s sample) cutText() string {
 }
 
 func (r *runner) run(ctx context.Context, m *measurement, side job.Side, mode mode) (s sample, err error) {
+	if m.wire != nil {
+		return r.runServer(ctx, m, side)
+	}
 	j := job.Job{Side: side, Plan: r.planOf(m.scenario), Unchecked: mode == unchecked, Unread: mode == unread}
 	if side.Name == job.Etcd {
 		j.Longest = r.longest + m.scenario.Warmup + m.scenario.Quiet
@@ -178,6 +184,24 @@ func (r *runner) run(ctx context.Context, m *measurement, side job.Side, mode mo
 		return s, err
 	}
 	return sampleOf(o.Result, mode)
+}
+
+// runServer measures a server that is started for this run on data of its own.
+func (r *runner) runServer(ctx context.Context, m *measurement, side job.Side) (s sample, err error) {
+	dir, err := os.MkdirTemp(r.dir, "server-*")
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
+	server, err := r.servers.Start(ctx, side.Name, dir)
+	if err != nil {
+		return s, err
+	}
+	defer func() { err = errors.Join(err, server.Stop()) }()
+	s.server, s.facts = true, bench.TargetFacts{Kind: "server", Engine: side.Name, Durability: "sync"}
+	s.metrics, err = m.wire(ctx, server)
+	s.events = int64(s.metrics[wire.Checked])
+	return s, err
 }
 
 func (r *runner) planOf(sc bench.Scenario) *bench.Plan {

@@ -77,7 +77,7 @@ func TestTableIsWhole(t *testing.T) {
 				assert.Contains(t, m.limits, l.limit.job, l.what)
 			}
 		}
-		assert.Len(t, rows, 14)
+		assert.Len(t, rows, 18)
 	}
 }
 
