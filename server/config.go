@@ -1,8 +1,11 @@
 package server
 
 import (
-	"context"
+	"errors"
+	"fmt"
 	"log/slog"
+	"math"
+	"time"
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/mvcc"
@@ -23,19 +26,39 @@ type Config struct {
 	Name string
 	// ClientURLs are where clients reach this server, as MemberList tells it.
 	ClientURLs []string
-	// MaxRequestBytes is the largest request; 0 means 1.5 MiB.
+
+	// MaxRequestBytes is the largest request that writes; 0 means 1.5 MiB. The
+	// store must take records of that size: mvcc.Config.MaxRecordBytes.
 	MaxRequestBytes int
-	// MaxTxnOps is the most operations in one list of a transaction; 0 means
-	// 128.
+	// MaxTxnOps is the most operations in one list of a transaction, nested
+	// ones included; 0 means 128.
 	MaxTxnOps int
+	// MaxConcurrentStreams is the most calls of one connection at a time; 0
+	// means no bound.
+	MaxConcurrentStreams uint32
+	// KeepAlive is about connections.
+	KeepAlive KeepAlive
+
 	// Authorizer is asked before every call; nil allows all.
 	Authorizer Authorizer
 	// Logger receives what an operator should know; nil means silence.
 	Logger *slog.Logger
 }
 
+// KeepAlive says how connections are kept and watched. Each 0 is etcd's
+// default, each negative one turns it off.
+type KeepAlive struct {
+	// MinTime is the shortest time between two pings of a client: one that
+	// sends more is disconnected. 0 means 5 s.
+	MinTime time.Duration
+	// Interval is after how much silence the server pings. 0 means 2 h.
+	Interval time.Duration
+	// Timeout is how long an answer to that may take. 0 means 20 s.
+	Timeout time.Duration
+}
+
 const (
-	defaultMaxRequestBytes = 1.5 * 1024 * 1024
+	defaultMaxRequestBytes = 1536 * 1024
 	defaultMaxTxnOps       = 128
 )
 
@@ -49,32 +72,40 @@ func (c Config) withDefaults() Config {
 	if c.MaxTxnOps == 0 {
 		c.MaxTxnOps = defaultMaxTxnOps
 	}
+	if c.MaxConcurrentStreams == 0 {
+		c.MaxConcurrentStreams = math.MaxUint32
+	}
+	c.KeepAlive = c.KeepAlive.withDefaults()
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	return c
 }
 
-// Authorizer decides who may do what. It is called from many goroutines, and
-// never under a lock of the server. Its error is the caller's answer: one of
-// rpctypes' errors, such as rpctypes.ErrGRPCPermissionDenied.
-type Authorizer interface {
-	Authorize(ctx context.Context, a Access) error
+func (k KeepAlive) withDefaults() KeepAlive {
+	for _, f := range []struct {
+		field    *time.Duration
+		fallback time.Duration
+	}{
+		{&k.MinTime, 5 * time.Second},
+		{&k.Interval, 2 * time.Hour},
+		{&k.Timeout, 20 * time.Second},
+	} {
+		if *f.field == 0 {
+			*f.field = f.fallback
+		}
+	}
+	return k
 }
 
-// Access is what a call is about to do.
-type Access struct {
-	Method   string // of grpc, such as "/etcdserverpb.KV/Put"
-	Action   Action
-	Key, End []byte // the range as it came on the wire; both nil for ActionAdmin
+func (c *Config) validate() error {
+	var errs []error
+	if c.MaxRequestBytes < 0 || c.MaxRequestBytes > math.MaxInt32-requestOverhead {
+		errs = append(errs, fmt.Errorf("server: MaxRequestBytes is %d, it must be between 1 and %d",
+			c.MaxRequestBytes, math.MaxInt32-requestOverhead))
+	}
+	if c.MaxTxnOps < 0 {
+		errs = append(errs, fmt.Errorf("server: MaxTxnOps is %d, it must not be negative", c.MaxTxnOps))
+	}
+	return errors.Join(errs...)
 }
-
-// Action is a kind of access.
-type Action uint8
-
-// The kinds of access.
-const (
-	ActionRead Action = iota + 1
-	ActionWrite
-	ActionAdmin
-)

@@ -4,88 +4,101 @@ import (
 	"context"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+
+	"github.com/watchkv/watchkv/mvcc"
 )
 
-// kvService is etcd's KV service.
+// kvService is etcd's KV service. RangeStream is in rangestream.go, Txn in
+// txn.go.
 type kvService struct {
-	pb.UnimplementedKVServer
-	server *Server
+	pb.UnsafeKVServer // a method that etcd adds must not compile
+	server            *Server
+	store             *mvcc.Store
 }
 
-// Range implements etcdserverpb.KVServer.
+// Range implements etcdserverpb.KVServer. Serializable or not is the same
+// here: what is visible was acknowledged, or is about to be.
 func (k *kvService) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	if err := checkRange(r); err != nil {
+		return nil, err
+	}
 	if err := k.server.authorize(ctx, pb.KV_Range_FullMethodName, ActionRead, r.Key, r.RangeEnd); err != nil {
 		return nil, err
 	}
-	res, err := k.server.parts.Store.Range(r.Key, r.RangeEnd, rangeOptions(r))
+	res, err := k.store.Range(r.Key, r.RangeEnd, rangeOptions(r))
 	if err != nil {
 		return nil, toGRPC(err)
 	}
-	out := rangeResponse(&res)
-	out.Header = k.server.header(res.Rev)
-	return out, nil
+	return rangeResponse(r, &res, k.server.header(res.Rev)), nil
 }
 
 // Put implements etcdserverpb.KVServer.
 func (k *kvService) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse, error) {
-	if err := k.server.authorize(ctx, pb.KV_Put_FullMethodName, ActionWrite, r.Key, nil); err != nil {
+	if err := checkPut(r); err != nil {
 		return nil, err
 	}
-	res, err := k.txn(ctx, &pb.TxnRequest{Success: []*pb.RequestOp{
-		{Request: &pb.RequestOp_RequestPut{RequestPut: r}},
-	}})
+	if len(r.Key)+len(r.Value)+putHead > k.server.cfg.MaxRequestBytes {
+		if err := k.server.checkSize(r); err != nil {
+			return nil, err
+		}
+	}
+	if err := k.server.authorizePut(ctx, pb.KV_Put_FullMethodName, r); err != nil {
+		return nil, err
+	}
+	if r.Lease == 0 && !r.PrevKv && !r.IgnoreValue && !r.IgnoreLease {
+		rev, err := k.store.Put(ctx, r.Key, r.Value)
+		if err != nil {
+			return nil, toGRPC(err)
+		}
+		return &pb.PutResponse{Header: k.server.header(rev)}, nil
+	}
+	res, err := k.store.Txn(ctx, mvcc.Txn{Then: []mvcc.Op{putOp(r)}})
 	if err != nil {
-		return nil, err
+		return nil, toGRPC(err)
 	}
-	out := res.Responses[0].GetResponsePut()
-	out.Header = res.Header
-	return out, nil
+	return putResponse(&res.Results[0], k.server.header(res.Rev)), nil
 }
+
+// putHead is more than what a put's request has beside key and value.
+const putHead = 64
 
 // DeleteRange implements etcdserverpb.KVServer.
 func (k *kvService) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (*pb.DeleteRangeResponse, error) {
-	if err := k.server.authorize(ctx, pb.KV_DeleteRange_FullMethodName, ActionWrite, r.Key, r.RangeEnd); err != nil {
+	if err := checkDelete(r); err != nil {
 		return nil, err
 	}
-	res, err := k.txn(ctx, &pb.TxnRequest{Success: []*pb.RequestOp{
-		{Request: &pb.RequestOp_RequestDeleteRange{RequestDeleteRange: r}},
-	}})
-	if err != nil {
+	if err := k.server.checkSize(r); err != nil {
 		return nil, err
 	}
-	out := res.Responses[0].GetResponseDeleteRange()
-	out.Header = res.Header
-	return out, nil
-}
-
-// Txn implements etcdserverpb.KVServer.
-func (k *kvService) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
-	return k.txn(ctx, r)
-}
-
-func (k *kvService) txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse, error) {
-	t, err := txnOf(r)
-	if err != nil {
+	if err := k.server.authorizeDelete(ctx, pb.KV_DeleteRange_FullMethodName, r); err != nil {
 		return nil, err
 	}
-	res, err := k.server.parts.Store.Txn(ctx, t)
+	if !r.PrevKv {
+		res, err := k.store.DeleteRange(ctx, r.Key, r.RangeEnd)
+		if err != nil {
+			return nil, toGRPC(err)
+		}
+		return &pb.DeleteRangeResponse{Header: k.server.header(res.Rev), Deleted: res.Deleted}, nil
+	}
+	res, err := k.store.Txn(ctx, mvcc.Txn{Then: []mvcc.Op{deleteOp(r)}})
 	if err != nil {
 		return nil, toGRPC(err)
 	}
-	return k.server.txnResponse(&res), nil
+	return deleteResponse(&res.Results[0], k.server.header(res.Rev)), nil
 }
 
-// Compact implements etcdserverpb.KVServer.
+// Compact implements etcdserverpb.KVServer. A physical compaction returns
+// when the records are deleted, any other when nobody can read them any more.
 func (k *kvService) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
-	if err := k.server.parts.Store.Compact(ctx, r.Revision); err != nil {
-		return nil, toGRPC(err)
+	if err := k.server.authorizeAdmin(ctx, pb.KV_Compact_FullMethodName); err != nil {
+		return nil, err
 	}
-	return &pb.CompactionResponse{Header: k.server.header(k.server.parts.Store.Rev())}, nil
-}
-
-func (s *Server) authorize(ctx context.Context, method string, action Action, key, end []byte) error {
-	if s.cfg.Authorizer == nil {
-		return nil
+	// Nothing is below revision 0; etcd says so as long as nothing is
+	// compacted.
+	if r.Revision != 0 || k.store.CompactRev() > 0 {
+		if err := k.store.Compact(ctx, r.Revision); err != nil {
+			return nil, toGRPC(err)
+		}
 	}
-	return s.cfg.Authorizer.Authorize(ctx, Access{Method: method, Action: action, Key: key, End: end})
+	return &pb.CompactionResponse{Header: k.server.header(k.store.Rev())}, nil
 }

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"hash/fnv"
+	"math"
 	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/keepalive"
 )
 
 // Server serves a store. Its methods may be called from any goroutine.
@@ -29,6 +31,9 @@ func New(p Parts, cfg Config) (*Server, error) {
 		return nil, errors.New("server: an engine, a store and a hub are needed")
 	}
 	s := &Server{parts: p, cfg: cfg.withDefaults()}
+	if err := s.cfg.validate(); err != nil {
+		return nil, err
+	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.clusterID = idOf("cluster")
 	s.memberID = idOf("member", s.cfg.Name)
@@ -44,11 +49,24 @@ func idOf(parts ...string) uint64 {
 	return h.Sum64()
 }
 
-// GRPCOptions are what the grpc server must be made with.
+// GRPCOptions are what the grpc server must be made with. Interceptors given
+// before them see panics as errors.
 func (s *Server) GRPCOptions() []grpc.ServerOption {
-	return []grpc.ServerOption{
+	opts := []grpc.ServerOption{
 		grpc.MaxRecvMsgSize(s.cfg.MaxRequestBytes + requestOverhead),
+		grpc.MaxSendMsgSize(math.MaxInt32),
+		grpc.MaxConcurrentStreams(s.cfg.MaxConcurrentStreams),
+		grpc.ChainUnaryInterceptor(s.guardUnary),
+		grpc.ChainStreamInterceptor(s.guardStream),
 	}
+	k := s.cfg.KeepAlive
+	if k.MinTime > 0 {
+		opts = append(opts, grpc.KeepaliveEnforcementPolicy(keepalive.EnforcementPolicy{MinTime: k.MinTime}))
+	}
+	if k.Interval > 0 && k.Timeout > 0 {
+		opts = append(opts, grpc.KeepaliveParams(keepalive.ServerParameters{Time: k.Interval, Timeout: k.Timeout}))
+	}
+	return opts
 }
 
 // requestOverhead is what a request may have beside MaxRequestBytes, as etcd
@@ -57,7 +75,7 @@ const requestOverhead = 512 * 1024
 
 // Register adds the services to g.
 func (s *Server) Register(g *grpc.Server) {
-	pb.RegisterKVServer(g, &kvService{server: s})
+	pb.RegisterKVServer(g, &kvService{server: s, store: s.parts.Store})
 	pb.RegisterWatchServer(g, &watchService{server: s})
 }
 

@@ -1,0 +1,88 @@
+package server
+
+import (
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/protobuf/proto"
+)
+
+// What is wrong with a request whatever the store holds, in etcd's order.
+
+func checkRange(r *pb.RangeRequest) error {
+	if len(r.GetKey()) == 0 {
+		return rpctypes.ErrGRPCEmptyKey
+	}
+	_, order := pb.RangeRequest_SortOrder_name[int32(r.SortOrder)]
+	_, target := pb.RangeRequest_SortTarget_name[int32(r.SortTarget)]
+	if !order || !target {
+		return rpctypes.ErrGRPCInvalidSortOption
+	}
+	return nil
+}
+
+func checkPut(r *pb.PutRequest) error {
+	switch {
+	case len(r.GetKey()) == 0:
+		return rpctypes.ErrGRPCEmptyKey
+	case r.IgnoreValue && len(r.Value) != 0:
+		return rpctypes.ErrGRPCValueProvided
+	case r.IgnoreLease && r.Lease != 0:
+		return rpctypes.ErrGRPCLeaseProvided
+	}
+	return nil
+}
+
+func checkDelete(r *pb.DeleteRangeRequest) error {
+	if len(r.GetKey()) == 0 {
+		return rpctypes.ErrGRPCEmptyKey
+	}
+	return nil
+}
+
+// checkTxn bounds the longest list of r by maxOps; a nested transaction has
+// what that one leaves.
+func checkTxn(r *pb.TxnRequest, maxOps int) error {
+	longest := max(len(r.GetCompare()), len(r.GetSuccess()), len(r.GetFailure()))
+	if longest > maxOps {
+		return rpctypes.ErrGRPCTooManyOps
+	}
+	for _, c := range r.GetCompare() {
+		if len(c.GetKey()) == 0 {
+			return rpctypes.ErrGRPCEmptyKey
+		}
+	}
+	for _, branch := range [2][]*pb.RequestOp{r.GetSuccess(), r.GetFailure()} {
+		for _, op := range branch {
+			if err := checkOp(op, maxOps-longest); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func checkOp(op *pb.RequestOp, maxOps int) error {
+	switch u := op.GetRequest().(type) {
+	case *pb.RequestOp_RequestRange:
+		return checkRange(u.RequestRange)
+	case *pb.RequestOp_RequestPut:
+		return checkPut(u.RequestPut)
+	case *pb.RequestOp_RequestDeleteRange:
+		return checkDelete(u.RequestDeleteRange)
+	case *pb.RequestOp_RequestTxn:
+		return checkTxn(u.RequestTxn, maxOps)
+	}
+	return rpctypes.ErrGRPCKeyNotFound // etcd's answer to an operation without a request
+}
+
+// checkSize refuses a write that etcd would not take into its log.
+func (s *Server) checkSize(m proto.Message) error {
+	if proto.Size(m)+entryHead > s.cfg.MaxRequestBytes {
+		return rpctypes.ErrGRPCRequestTooLarge
+	}
+	return nil
+}
+
+// entryHead is what etcd's log entry has beside the request: the tags and
+// lengths of both, and the id of the request.
+const entryHead = 18
