@@ -118,6 +118,8 @@ var rules = []rule{
 		ours: []string{"backend", "backend/engines", "mvcc", "watch", "lease", "server", "server/*", "cmd/watchd/*"},
 		libs: []string{
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/agext/levenshtein", "google.golang.org/grpc",
+			"github.com/coreos/go-systemd/v22/daemon", "github.com/dustin/go-humanize", "go.etcd.io/etcd/api/v3/version",
+			"go.yaml.in/yaml/v3", "golang.org/x/term",
 		},
 	},
 	{pkg: "examples"},

@@ -1,0 +1,199 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/daemon"
+	"github.com/spf13/pflag"
+	etcd "go.etcd.io/etcd/api/v3/version"
+	"google.golang.org/grpc"
+
+	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/server"
+	"github.com/watchkv/watchkv/watch"
+)
+
+// patience is how long calls that are under way may take when the program is
+// told to stop. Watches are ended at once.
+const patience = 10 * time.Second
+
+// start reads what was given and serves until ctx ends.
+func start(ctx context.Context, flags *pflag.FlagSet, environ []string) (err error) {
+	g, err := gather(flags, environ)
+	if err != nil {
+		return err
+	}
+	log, closeLog, err := newLogger(g.config.log)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, closeLog()) }()
+	for _, n := range g.notes {
+		log.Warn(n.text, n.args...)
+	}
+	err = run(ctx, g.config, log)
+	if err != nil && !slices.Contains(canonicalOutputs(g.config.log.outputs), "stderr") {
+		log.Error("watchd ends", "error", err) // main says it on stderr
+	}
+	return err
+}
+
+// run opens the data, serves them, and closes everything in reverse.
+func run(ctx context.Context, c *config, log *slog.Logger) (err error) {
+	at, err := findPlace(c.directory(), c.backend)
+	if err != nil {
+		return err
+	}
+	if err := at.prepare(log); err != nil {
+		return err
+	}
+	var closers closers
+	defer func() { err = errors.Join(err, closers.close(log)) }()
+	engine, err := at.open(log)
+	if err != nil {
+		return err
+	}
+	closers.add("engine", engine.Close)
+	banner(log, c, at, engine)
+	parts, err := openParts(c, engine, log, &closers)
+	if err != nil {
+		return err
+	}
+	listener, err := listen(c)
+	if err != nil {
+		return err
+	}
+	if len(c.advertise) == 0 {
+		c.advertise = c.listenClient
+	}
+	srv, err := server.New(parts, server.Config{
+		Name: c.name, ClientURLs: urlTexts(c.advertise), MaxRequestBytes: int(c.maxRequestBytes), MaxTxnOps: int(c.maxTxnOps), Logger: log,
+	})
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	closers.add("server", srv.Close)
+	return serve(ctx, srv, listener, parts.Store, log)
+}
+
+// openParts opens what stands between the engine and the API.
+func openParts(c *config, engine backend.Engine, log *slog.Logger, closers *closers) (server.Parts, error) {
+	compact, err := c.autoCompact()
+	if err != nil {
+		return server.Parts{}, err
+	}
+	store, err := mvcc.Open(engine, mvcc.Config{
+		Durability: c.durability, QuotaBytes: c.quota(), MinFreeBytes: c.minFreeBytes, AutoCompact: compact, Logger: log,
+	})
+	if err != nil {
+		return server.Parts{}, failed("--data-dir %q: %v", c.directory(), err)
+	}
+	closers.add("store", store.Close)
+	hub, err := watch.NewHub(store, watch.Config{
+		ProgressInterval: c.progressInterval, OutboxBytes: c.outboxBytes, MaxWatches: int(c.maxWatches), MaxWatchesPerStream: int(c.maxStreamWatches), Logger: log,
+	})
+	if err != nil {
+		return server.Parts{}, err
+	}
+	closers.add("hub", hub.Close)
+	return server.Parts{Engine: engine, Store: store, Hub: hub}, nil
+}
+
+// banner is the line that tells what runs here.
+func banner(log *slog.Logger, c *config, at place, engine backend.Engine) {
+	log.Info("starting watchd", "watchd-version", version, "etcd-version", etcd.Version, "git-sha", commit(), "go-version", runtime.Version(),
+		"backend", at.driver.Name, "backend-version", engine.Stats().Version, "durability", c.durability.String(), "data-dir", at.dir, "fresh", at.fresh,
+		"name", c.name, "quota-bytes", c.quota(), "pid", os.Getpid())
+}
+
+func listen(c *config) (net.Listener, error) {
+	u := c.listenClient[0]
+	listener, err := net.Listen("tcp", u.Host)
+	if err != nil {
+		return nil, failed("--listen-client-urls %s: %v", u, err)
+	}
+	return listener, nil
+}
+
+// serve serves until ctx ends, then tells the watches, lets calls finish and
+// returns. An error of a listener ends it too.
+func serve(ctx context.Context, srv *server.Server, listener net.Listener, store *mvcc.Store, log *slog.Logger) error {
+	g := grpc.NewServer(srv.GRPCOptions()...)
+	srv.Register(g)
+	served := make(chan error, 1) // one send, by the goroutine that serves
+	go func() { served <- g.Serve(listener) }()
+	log.Info("ready to serve client requests", "address", listener.Addr().String())
+	tell(log, daemon.SdNotifyReady)
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving ended: %w", err)
+	case <-ctx.Done():
+	}
+	log.Info("stopping", "reason", context.Cause(ctx))
+	tell(log, daemon.SdNotifyStopping)
+	err := srv.Close()
+	stopGracefully(g, log)
+	if text := store.Stats().Failed; text != "" {
+		err = errors.Join(err, failed("writing had ended before: %s", text))
+	}
+	return errors.Join(err, <-served)
+}
+
+// stopGracefully lets calls finish for as long as patience lasts.
+func stopGracefully(g *grpc.Server, log *slog.Logger) {
+	done := make(chan struct{}) // closed by the goroutine that stops
+	go func() {
+		defer close(done)
+		g.GracefulStop()
+	}()
+	timer := time.NewTimer(patience)
+	defer timer.Stop()
+	select {
+	case <-done:
+	case <-timer.C:
+		log.Warn("calls are still under way and are ended", "after", patience)
+		g.Stop()
+		<-done
+	}
+}
+
+// tell tells systemd, if it listens.
+func tell(log *slog.Logger, state string) {
+	if _, err := daemon.SdNotify(false, state); err != nil {
+		log.Warn("systemd cannot be told", "state", state, "error", err)
+	}
+}
+
+// closers close what was opened, the last first.
+type closers []struct {
+	what  string
+	close func() error
+}
+
+func (c *closers) add(what string, f func() error) {
+	*c = append(*c, struct {
+		what  string
+		close func() error
+	}{what, f})
+}
+
+func (c *closers) close(log *slog.Logger) (err error) {
+	for i := len(*c) - 1; i >= 0; i-- {
+		one := (*c)[i]
+		if e := one.close(); e != nil {
+			log.Error("not closed cleanly", "what", one.what, "error", e)
+			err = errors.Join(err, fmt.Errorf("%s: %w", one.what, e))
+		}
+	}
+	*c = nil
+	return err
+}
