@@ -116,9 +116,16 @@ func (l *Loader) mostBytes() int64 {
 	return loadBatchBytes
 }
 
-// Put adds an entry. Keys of a space come in ascending order. The slices are
-// the caller's again when it returns.
+// Put adds an entry. Keys of a space come in ascending order. A record is held
+// against its key and the store's limits. The slices are the caller's again
+// when it returns. Errors: ErrDamaged and ErrTooLarge, which name the key, and
+// the engine's.
 func (l *Loader) Put(s backend.Space, key, value []byte) error {
+	if s == backend.SpaceKey {
+		if err := l.check(key, value); err != nil {
+			return fmt.Errorf("loading: %w", err)
+		}
+	}
 	if before, any := l.last[s]; any && bytes.Compare(before, key) >= 0 {
 		return fmt.Errorf("loading: space %d: key %x comes after %x: %w", s, key, before, ErrDamaged)
 	}
@@ -134,6 +141,21 @@ func (l *Loader) Put(s backend.Space, key, value []byte) error {
 		l.batch.Append(s, key, value)
 	} else {
 		l.batch.Put(s, key, value)
+	}
+	return nil
+}
+
+// check is what can be said of one record; Open holds them against each other.
+func (l *Loader) check(key, value []byte) error {
+	r, name, err := restoreRecord(key, value)
+	if err != nil {
+		return err
+	}
+	if _, err := eventOf(r.kr, value); err != nil {
+		return fmt.Errorf("space key: key %q: %w", name, err)
+	}
+	if most := l.limits.batchBytes; most > 0 && int64(len(value))+2*recordOverhead > most {
+		return fmt.Errorf("revision %d: key %q has a record of %d bytes, this engine takes %d: %w", r.kr.Main, name, len(value), most, ErrTooLarge)
 	}
 	return nil
 }

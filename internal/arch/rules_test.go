@@ -108,6 +108,12 @@ var rules = []rule{
 			"go.etcd.io/etcd/api/v3", "go.etcd.io/etcd/client/v3", "google.golang.org/grpc", "google.golang.org/protobuf",
 		},
 	},
+	// The file is bbolt's whatever the engine.
+	{
+		pkg:  "server/etcdfile",
+		ours: []string{"backend", "backend/bolt", "mvcc"},
+		libs: []string{"go.etcd.io/bbolt", "go.etcd.io/etcd/api/v3", "google.golang.org/protobuf"},
+	},
 	{
 		pkg:  "server/*",
 		ours: []string{"backend", "mvcc", "watch", "lease", "server", "server/*"},
