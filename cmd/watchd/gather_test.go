@@ -203,7 +203,7 @@ func TestGather_Mistakes(t *testing.T) {
 		`FILE:1: max-txn-ops "many": not a number from 1 to 2147483647`:                                                     {file: "max-txn-ops: many"},
 		`FILE:1: name: a list, but one value is wanted`:                                                                     {file: "name: [a]"},
 		`FILE:1: client-transport-security: not a mapping; write KEY: VALUE lines`:                                          {file: "client-transport-security: x"},
-		`--config-file "FILE": line 1: did not find expected node content`:                                                    {file: "name: [\n"},
+		`--config-file "FILE": line 1: did not find expected node content`:                                                  {file: "name: [\n"},
 		`--config-file "nowhere": no such file or directory`:                                                                {environ: flag("ETCD_CONFIG_FILE=nowhere")},
 	} {
 		_, err := gathering(t, given.args, given.environ, given.file)
