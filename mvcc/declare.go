@@ -32,6 +32,9 @@ func (s *Store) Txn(ctx context.Context, t Txn) (TxnResult, error) {
 		if err != nil {
 			return err
 		}
+		if _, err := x.checkBranches(&t, path, t.CheckLease); err != nil {
+			return err
+		}
 		res, _, err = x.runDeclared(&t, path)
 		return err
 	})

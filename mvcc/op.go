@@ -6,6 +6,10 @@ type Txn struct {
 	If   []Compare
 	Then []Op
 	Else []Op
+	// CheckLease is asked for the lease of each put of the branches chosen,
+	// before any of them runs; its error refuses the transaction. It must not
+	// call the store. nil: every lease is good. Not read in nested ones.
+	CheckLease func(id int64) error
 }
 
 // Target is the field of a key that a Compare looks at.
@@ -67,7 +71,7 @@ type Op struct {
 
 	PrevKV bool // OpPut, OpDeleteRange: answer what was there before
 
-	Range RangeOptions // OpRange
+	Range RangeOptions // OpRange; of negative revisions only -1 is the current one
 	Txn   *Txn         // OpTxn
 }
 

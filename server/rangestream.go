@@ -21,7 +21,8 @@ const (
 
 // RangeStream implements etcdserverpb.KVServer: the answer to a Range in
 // chunks, all of them at the revision of the first. The last one has the
-// header, the count and whether there is more.
+// header, the count and whether there is more. A target to sort by without an
+// order is not looked at; etcd sorts each of its chunks then.
 func (k *kvService) RangeStream(r *pb.RangeRequest, out pb.KV_RangeStreamServer) error {
 	if err := checkRange(r); err != nil {
 		return err
@@ -90,7 +91,7 @@ func (c *chunks) next(ctx context.Context) (*pb.RangeResponse, error) {
 		c.key = append(bytes.Clone(res.KVs[n-1].Key), 0)
 	}
 	last := !res.More || c.left == 0
-	chunk := rangeResponse(c.r, &res, nil)
+	chunk := rangeResponse(&pb.RangeRequest{KeysOnly: c.r.KeysOnly}, &res, nil)
 	chunk.Count, chunk.More = 0, false
 	if !last {
 		return chunk, nil

@@ -1,0 +1,222 @@
+// Package differ_test asks a real etcd and the server the same things and
+// holds the answers against each other.
+package differ_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/encoding/prototext"
+	"google.golang.org/protobuf/proto"
+	"google.golang.org/protobuf/reflect/protoreflect"
+	"pgregory.net/rapid"
+
+	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/backend/mem"
+	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/peers/etcd"
+	"github.com/watchkv/watchkv/server"
+	"github.com/watchkv/watchkv/watch"
+)
+
+// side is one of the two servers.
+type side struct {
+	conn *grpc.ClientConn
+	kv   pb.KVClient
+}
+
+func dial(t *testing.T, address string) side {
+	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, conn.Close()) })
+	return side{conn: conn, kv: pb.NewKVClient(conn)}
+}
+
+func startEtcd(t *testing.T) side {
+	s, err := etcd.Start(t.Context(), etcd.Config{Dir: t.TempDir(), NoFsync: true})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, s.Stop()) })
+	return dial(t, s.Endpoint())
+}
+
+func startOurs(t *testing.T) side {
+	engine, err := mem.Driver().Open("", backend.Options{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, engine.Close()) })
+	store, err := mvcc.Open(engine, mvcc.Config{RecentBytes: 4096})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	hub, err := watch.NewHub(store, watch.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, hub.Close()) })
+	srv, err := server.New(server.Parts{Engine: engine, Store: store, Hub: hub}, server.Config{})
+	require.NoError(t, err)
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	g := grpc.NewServer(srv.GRPCOptions()...)
+	srv.Register(g)
+	served := make(chan error, 1) // one send, by the goroutine that serves
+	go func() { served <- g.Serve(listener) }()
+	t.Cleanup(func() {
+		assert.NoError(t, srv.Close())
+		g.Stop()
+		assert.NoError(t, <-served)
+	})
+	return dial(t, listener.Addr().String())
+}
+
+// ask sends r and says the answer, or the error, as text without what differs
+// between any two servers.
+func (s side) ask(ctx context.Context, r proto.Message) string {
+	var answer proto.Message
+	var err error
+	switch r := r.(type) {
+	case *pb.RangeRequest:
+		answer, err = s.kv.Range(ctx, r)
+	case *pb.PutRequest:
+		answer, err = s.kv.Put(ctx, r)
+	case *pb.DeleteRangeRequest:
+		answer, err = s.kv.DeleteRange(ctx, r)
+	case *pb.TxnRequest:
+		answer, err = s.kv.Txn(ctx, r)
+	case *pb.CompactionRequest:
+		answer, err = s.kv.Compact(ctx, r)
+	default:
+		err = fmt.Errorf("no call for %T", r)
+	}
+	return show(answer, err)
+}
+
+// stream is ask for RangeStream; the chunks are put together, because where
+// they are cut is the server's choice.
+func (s side) stream(ctx context.Context, r *pb.RangeRequest) string {
+	chunks, err := s.kv.RangeStream(ctx, r)
+	if err != nil {
+		return show(nil, err)
+	}
+	all := new(pb.RangeResponse)
+	for {
+		chunk, err := chunks.Recv()
+		if errors.Is(err, io.EOF) {
+			return show(all, nil)
+		}
+		if err != nil {
+			return show(nil, err)
+		}
+		if all.Header != nil {
+			return "a chunk after the last"
+		}
+		proto.Merge(all, chunk.RangeResponse)
+	}
+}
+
+func show(answer proto.Message, err error) string {
+	if err != nil {
+		s := status.Convert(err)
+		return fmt.Sprintf("error %v: %s", s.Code(), s.Message())
+	}
+	anonymous(answer.ProtoReflect())
+	text := prototext.MarshalOptions{Multiline: true}.Format(answer)
+	return strings.ReplaceAll(text, ":  ", ": ") // prototext varies its spaces on purpose
+}
+
+// anonymous takes out of every header who wrote it.
+func anonymous(m protoreflect.Message) {
+	if h, ok := m.Interface().(*pb.ResponseHeader); ok {
+		h.ClusterId, h.MemberId, h.RaftTerm = 0, 0, 0
+		return
+	}
+	m.Range(func(f protoreflect.FieldDescriptor, v protoreflect.Value) bool {
+		switch {
+		case f.IsList() && f.Message() != nil:
+			for i := range v.List().Len() {
+				anonymous(v.List().Get(i).Message())
+			}
+		case f.Message() != nil && !f.IsList():
+			anonymous(v.Message())
+		}
+		return true
+	})
+}
+
+// Whatever is asked, in whatever order, both say the same.
+func TestKV_AnswersAsEtcd(t *testing.T) {
+	theirs, ours := startEtcd(t), startOurs(t)
+	rapid.Check(t, func(rt *rapid.T) {
+		ctx := t.Context()
+		asked := func(r proto.Message) {
+			want, got := theirs.ask(ctx, proto.Clone(r)), ours.ask(ctx, proto.Clone(r))
+			if want != got {
+				rt.Fatalf("asked\n%T %s\netcd says\n%s\nwe say\n%s", r, prototext.Format(r), want, got)
+			}
+		}
+		asked(&pb.DeleteRangeRequest{Key: []byte{0}, RangeEnd: []byte{0}})
+		rev := revision(rt, ours)
+		for range rapid.IntRange(1, 30).Draw(rt, "requests") {
+			d := drawing{T: rt, base: rev}
+			switch kind := rapid.IntRange(0, 39).Draw(rt, "kind"); {
+			case kind < 12:
+				asked(d.put())
+			case kind < 16:
+				asked(d.delete())
+			case kind < 26:
+				asked(d.rangeRequest())
+			case kind < 30:
+				r := d.rangeRequest()
+				if r.SortOrder == pb.RangeRequest_NONE {
+					r.SortTarget = pb.RangeRequest_KEY // etcd would sort each chunk
+				}
+				want, got := theirs.stream(ctx, proto.CloneOf(r)), ours.stream(ctx, proto.CloneOf(r))
+				if want != got {
+					rt.Fatalf("RangeStream of\n%s\netcd says\n%s\nwe say\n%s", prototext.Format(r), want, got)
+				}
+			case kind < 39:
+				asked(d.txn(2))
+			default:
+				asked(&pb.CompactionRequest{Revision: d.revision(), Physical: rapid.Bool().Draw(rt, "physical")})
+			}
+		}
+	})
+}
+
+func revision(t *rapid.T, s side) int64 {
+	res, err := s.kv.Range(context.Background(), &pb.RangeRequest{Key: []byte("x"), CountOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res.Header.Revision
+}
+
+// Keys that are equal in what they are sorted by stand in etcd's order, too.
+func TestRange_SortsTiesAsEtcd(t *testing.T) {
+	theirs, ours := startEtcd(t), startOurs(t)
+	ctx := t.Context()
+	both := func(r proto.Message) {
+		t.Helper()
+		require.Equal(t, theirs.ask(ctx, proto.Clone(r)), ours.ask(ctx, proto.Clone(r)), "%v", r)
+	}
+	for i := range 90 {
+		both(&pb.PutRequest{Key: fmt.Appendf(nil, "k%d", i*7%60), Value: fmt.Appendf(nil, "%d", i%3)})
+	}
+	for target := range int32(5) {
+		for order := range int32(3) {
+			for _, limit := range []int64{0, 1, 40, 60, 61} {
+				both(&pb.RangeRequest{
+					Key: []byte("k"), RangeEnd: []byte("l"), Limit: limit,
+					SortTarget: pb.RangeRequest_SortTarget(target), SortOrder: pb.RangeRequest_SortOrder(order),
+				})
+			}
+		}
+	}
+}
