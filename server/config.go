@@ -38,6 +38,10 @@ type Config struct {
 	MaxConcurrentStreams uint32
 	// KeepAlive is about connections.
 	KeepAlive KeepAlive
+	// WatchMaxLagRevisions and WatchMaxLagBytes end a watch that its client
+	// reads too slowly, once it has caught up and then is further behind than
+	// that; 0 is off, and then it waits.
+	WatchMaxLagRevisions, WatchMaxLagBytes int64
 
 	// Authorizer is asked before every call; nil allows all.
 	Authorizer Authorizer

@@ -16,4 +16,34 @@
 //	kv.go       the store is asked; it checks what the request means
 //	errors.go   what went wrong as etcd's code and text
 //	header.go   every answer names the revision it belongs to
+//
+// # A watch stream
+//
+// Two goroutines serve a stream: the receive loop (watchreceive.go) carries
+// out creates, cancels and requests for progress one after the other, the send
+// loop (watchsend.go), which is the handler's own goroutine, hands out what
+// comes of them. Between them is nothing but the outbox of a watch.Stream: it
+// has Created, Canceled, progress and events of all watches in one order, so a
+// watch is created before anything of its is sent, and nothing follows its
+// Canceled. The flags of a watch (previous values, progress, filters,
+// fragments) go in with its create and come back with its events.
+//
+// Events of watches with the same range and flags are encoded once
+// (server/wire), by the send loop that comes first. A put's record goes to the
+// wire as it is stored.
+//
+// A client that does not read stops its send loop. Its watches then keep their
+// place and not their events, at most watch.Config.OutboxBytes of them queued,
+// twice that with their encoded form, and 64 KiB and one message in grpc. Once
+// 128 of its creates are not told to it, its receive loop stops too.
+//
+// # Locks
+//
+//	watchService.mu  no stream begins once the server is closed; a leaf
+//
+// # Goroutines
+//
+//	name          one per  owner  wakes on                 ends on
+//	send loop     stream   grpc   the stream's outbox      the stream or its context; a failed send
+//	receive loop  stream   Server the client's requests    half-close; the rpc, which ends with the send loop
 package server

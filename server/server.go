@@ -5,11 +5,12 @@ import (
 	"errors"
 	"hash/fnv"
 	"math"
-	"sync"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
+
+	"github.com/watchkv/watchkv/server/wire"
 )
 
 // Server serves a store. Its methods may be called from any goroutine.
@@ -22,7 +23,8 @@ type Server struct {
 	// stopping is done once Close was called: streams end then.
 	stopping context.Context
 	stop     context.CancelFunc
-	streams  sync.WaitGroup // watch streams that are served
+
+	watch *watchService
 }
 
 // New makes a server of parts.
@@ -37,6 +39,7 @@ func New(p Parts, cfg Config) (*Server, error) {
 	s.stopping, s.stop = context.WithCancel(context.Background())
 	s.clusterID = idOf("cluster")
 	s.memberID = idOf("member", s.cfg.Name)
+	s.watch = newWatchService(s)
 	return s, nil
 }
 
@@ -58,6 +61,7 @@ func (s *Server) GRPCOptions() []grpc.ServerOption {
 		grpc.MaxConcurrentStreams(s.cfg.MaxConcurrentStreams),
 		grpc.ChainUnaryInterceptor(s.guardUnary),
 		grpc.ChainStreamInterceptor(s.guardStream),
+		grpc.ForceServerCodecV2(wire.Codec()),
 	}
 	k := s.cfg.KeepAlive
 	if k.MinTime > 0 {
@@ -76,14 +80,19 @@ const requestOverhead = 512 * 1024
 // Register adds the services to g.
 func (s *Server) Register(g *grpc.Server) {
 	pb.RegisterKVServer(g, &kvService{server: s, store: s.parts.Store})
-	pb.RegisterWatchServer(g, &watchService{server: s})
+	pb.RegisterWatchServer(g, s.watch)
 }
 
-// Close ends the streams and waits until they are gone. Stop the grpc server
-// after it.
+// EndStreams ends the watch streams: their clients are told that the server
+// stops, new ones are refused so. It does not wait.
+func (s *Server) EndStreams() { s.stop() }
+
+// Close ends the streams and waits until they are gone. A stream whose client
+// does not read ends with its connection: stop the grpc server before, or
+// beside it.
 func (s *Server) Close() error {
 	s.stop()
-	s.streams.Wait()
+	s.watch.close()
 	return nil
 }
 

@@ -3,116 +3,128 @@ package server
 import (
 	"context"
 	"errors"
-	"io"
+	"log/slog"
+	"sync"
+	"sync/atomic"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
-	"go.etcd.io/etcd/api/v3/mvccpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/peer"
 
+	"github.com/watchkv/watchkv/server/wire"
 	"github.com/watchkv/watchkv/watch"
 )
 
 // watchService is etcd's Watch service.
 type watchService struct {
 	pb.UnimplementedWatchServer
-	server *Server
+	server  *Server
+	encoder *wire.Encoder
+	stats   watchCounters
+
+	mu     sync.Mutex // guards closed, and serving's growth against close; a leaf
+	closed bool
+	// serving counts the streams that are served, each with its receive loop.
+	serving sync.WaitGroup
 }
 
-// Watch implements etcdserverpb.WatchServer: one stream with many watches.
+func newWatchService(s *Server) *watchService {
+	s.parts.Hub.ShareForms()
+	return &watchService{server: s, encoder: wire.NewEncoder(s.header(0))}
+}
+
+// enter counts two goroutines of a new stream in, unless the server is closed.
+func (w *watchService) enter() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.closed {
+		return false
+	}
+	w.serving.Add(2)
+	return true
+}
+
+// close refuses new streams and waits for those there are. Who calls it has
+// ended Server.stopping.
+func (w *watchService) close() {
+	w.mu.Lock()
+	w.closed = true
+	w.mu.Unlock()
+	w.serving.Wait()
+}
+
+// watchStream is one stream of a client: a receive loop that carries out what
+// it asks for, and a send loop that hands out what its watches bring. Between
+// them is the outbox of a watch.Stream, in which control responses and events
+// are in one order.
+type watchStream struct {
+	service *watchService
+	rpc     pb.Watch_WatchServer
+	watches *watch.Stream
+
+	// room has a place for each create whose Created was not sent yet: taken
+	// by the receive loop, given back by the send loop (V7).
+	room chan struct{}
+	// failed is why the receive loop ended the stream.
+	failed atomic.Pointer[error]
+}
+
+// unsentCreates is how many Created responses may wait for a client that does
+// not read before its requests wait too. Each holds up to three responses of
+// about 200 bytes.
+const unsentCreates = 128
+
+// Watch implements etcdserverpb.WatchServer: one stream with many watches. The
+// goroutine it is called on is the stream's send loop.
 func (w *watchService) Watch(rpc pb.Watch_WatchServer) error {
-	s := w.server
-	s.streams.Add(1)
-	defer s.streams.Done()
-	stream, err := s.parts.Hub.NewStream("grpc")
+	if !w.enter() {
+		return rpctypes.ErrGRPCStopped
+	}
+	defer w.serving.Done()
+	x, err := w.newStream(rpc)
 	if err != nil {
+		w.serving.Done()
 		return toGRPC(err)
 	}
-	defer stream.Close()
-	ctx, cancel := context.WithCancelCause(rpc.Context())
-	defer cancel(nil)
-	defer context.AfterFunc(s.stopping, func() { cancel(rpctypes.ErrGRPCStopped) })()
-
-	received := make(chan error, 1) // one send, by the receive loop
-	go func() { received <- receiveLoop(rpc, stream, cancel) }()
-	err = s.sendLoop(ctx, rpc, stream)
-	if rpc.Context().Err() != nil {
-		err = rpctypes.ErrGRPCWatchCanceled
-	}
-	// The receive loop ends with the rpc, which ends as this returns.
-	return err
+	defer x.watches.Close()
+	defer context.AfterFunc(w.server.stopping, func() { x.watches.Close() })()
+	w.stats.open.Add(1)
+	defer w.stats.open.Add(-1)
+	go func() {
+		// It ends with the rpc, which ends as Watch returns.
+		defer w.serving.Done()
+		x.receiveLoop()
+	}()
+	return x.verdict(x.sendLoop())
 }
 
-// receiveLoop carries out what the client asks for. A half-close ends it and
-// no watch.
-func receiveLoop(rpc pb.Watch_WatchServer, stream *watch.Stream, cancel context.CancelCauseFunc) error {
-	for {
-		req, err := rpc.Recv()
-		if errors.Is(err, io.EOF) {
-			return nil
-		}
-		if err != nil {
-			cancel(err)
-			return err
-		}
-		switch u := req.RequestUnion.(type) {
-		case *pb.WatchRequest_CreateRequest:
-			_, _ = stream.Watch(watchRequest(u.CreateRequest)) // a refusal is a response
-		case *pb.WatchRequest_CancelRequest:
-			_ = stream.Cancel(u.CancelRequest.WatchId) // X2: an unknown id has no answer
-		case *pb.WatchRequest_ProgressRequest:
-			_ = stream.RequestProgress()
-		}
+func (w *watchService) newStream(rpc pb.Watch_WatchServer) (*watchStream, error) {
+	name := ""
+	if p, ok := peer.FromContext(rpc.Context()); ok && p.Addr != nil {
+		name = p.Addr.String()
 	}
+	s, err := w.server.parts.Hub.NewStream(name)
+	if err != nil {
+		return nil, err
+	}
+	return &watchStream{service: w, rpc: rpc, watches: s, room: make(chan struct{}, unsentCreates)}, nil
 }
 
-func watchRequest(c *pb.WatchCreateRequest) watch.Request {
-	r := watch.Request{
-		ID: c.WatchId, Key: c.Key, End: c.RangeEnd, StartRevision: c.StartRevision,
-		PrevKV: c.PrevKv, Progress: c.ProgressNotify,
+// verdict is what the client is told of why the stream ended.
+func (x *watchStream) verdict(err error) error {
+	ended := x.rpc.Context().Err()
+	failed := x.failed.Load()
+	switch {
+	case errors.Is(ended, context.Canceled):
+		return rpctypes.ErrGRPCWatchCanceled
+	case ended != nil:
+		return toGRPC(ended)
+	case failed != nil:
+		return *failed
+	case errors.Is(err, watch.ErrStreamClosed), errors.Is(err, watch.ErrHubClosed):
+		return rpctypes.ErrGRPCStopped
 	}
-	for _, f := range c.Filters {
-		switch f {
-		case pb.WatchCreateRequest_NOPUT:
-			r.NoPut = true
-		case pb.WatchCreateRequest_NODELETE:
-			r.NoDelete = true
-		}
-	}
-	return r
+	return toGRPC(err)
 }
 
-func (s *Server) sendLoop(ctx context.Context, rpc pb.Watch_WatchServer, stream *watch.Stream) error {
-	for {
-		responses, err := stream.Recv(ctx)
-		if err != nil {
-			if cause := context.Cause(ctx); cause != nil {
-				err = cause
-			}
-			return toGRPC(err)
-		}
-		for i := range responses {
-			if err := rpc.Send(s.watchResponse(&responses[i])); err != nil {
-				return err
-			}
-		}
-	}
-}
-
-func (s *Server) watchResponse(r *watch.Response) *pb.WatchResponse {
-	out := &pb.WatchResponse{
-		Header: s.header(r.Revision), WatchId: r.WatchID, Created: r.Created,
-		Canceled: r.Canceled, CompactRevision: r.CompactRevision,
-	}
-	if r.Err != nil {
-		out.CancelReason = r.Err.Error()
-	}
-	for i := range r.Events {
-		e := &r.Events[i]
-		event := &mvccpb.Event{Type: mvccpb.Event_EventType(e.Type), Kv: keyValue(&e.KV)}
-		if e.Prev != nil {
-			event.PrevKv = keyValue(e.Prev)
-		}
-		out.Events = append(out.Events, event)
-	}
-	return out
-}
+func (x *watchStream) log() *slog.Logger { return x.service.server.cfg.Logger }

@@ -234,6 +234,7 @@ func (sh *shard) deliverLocked(c *cohort, p *piece) {
 			if touched && runsFrom != st.behind.next {
 				runsFrom = st.behind.next
 				c.runs = runsOf(c.runs[:0], since(t.events, st.behind.next), p.next-1, sh.hub.cfg.runBytes())
+				sh.readyLocked(t.group, c.runs)
 			}
 			if touched && len(c.runs[0].events) > 0 {
 				if next := sh.offerHistoryLocked(st, c.runs, p.way); next < p.next {

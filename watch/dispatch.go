@@ -229,6 +229,7 @@ func (sh *shard) offerLocked(commits []mvcc.Commit) {
 			events = b.matcher.events(&g.matched, commits)
 		}
 		b.runs = runsOf(b.runs[:0], events, to, sh.hub.cfg.runBytes())
+		sh.readyLocked(g, b.runs)
 		for i := g.synced.len() - 1; i >= 0; i-- {
 			st := g.synced.at(i)
 			events, _, next := sh.offerRunsLocked(st, b.runs, from)

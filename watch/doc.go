@@ -71,12 +71,14 @@
 //	shard   10 x (1 MiB + revision): pieces of history being read and kept for
 //	        those who come next, events being dispatched, previous values
 //
-// The store's recent log comes on top (mvcc.Config.RecentBytes). Control
-// responses have room beside the bound, 200 bytes each: at most three for each
-// watch made, one for each refused, one answer to a request for progress, and
-// periodic progress only while fewer than Config.OutboxResponses entries are
-// queued. So who makes watches for others and does not read must stop making
-// them.
+// The store's recent log comes on top (mvcc.Config.RecentBytes), and what
+// consumers make of shared events (Response.Shared): one for each run of
+// events that is queued or in the hands of Recv, for however many streams.
+// Control responses have room beside the bound, 200 bytes each: at most three
+// for each watch made, one for each refused, one answer to a request for
+// progress, and periodic progress only while fewer than Config.OutboxResponses
+// entries are queued. So who makes watches for others and does not read must
+// stop making them.
 //
 // # Locks
 //
@@ -87,6 +89,8 @@
 //	             offers, by catch-up while it offers; never while the engine is
 //	             read, a consumer is waited for or a store method may block
 //	outbox.mu    one queue; a leaf
+//	slot.mu      what consumers share of one run, while one of them makes it;
+//	             consumers only, a leaf
 //
 // # Goroutines
 //

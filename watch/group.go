@@ -10,6 +10,7 @@ import (
 type options struct {
 	prevKV          bool
 	noPut, noDelete bool
+	maySplit        bool
 	policy          Policy
 	maxLagRevisions int64
 	maxLagBytes     int64
@@ -35,6 +36,17 @@ type group struct {
 	watches int32 // of all seats, and those that wait for their start
 
 	matched matched[*group]
+}
+
+// readyLocked makes runs what the watches of a group get.
+func (sh *shard) readyLocked(g *group, runs []run) {
+	share := g.watches > 1 && sh.hub.sharing.Load()
+	for i := range runs {
+		runs[i].maySplit = g.maySplit
+		if share {
+			runs[i].shared = &slot{}
+		}
+	}
 }
 
 // seatSet is the synced seats of a group, at most one for each stream. Most

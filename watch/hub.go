@@ -49,6 +49,7 @@ type Hub struct {
 	source  Source
 	shards  []*shard
 	watches atomic.Int64
+	sharing atomic.Bool // see ShareForms
 
 	// reading bounds the catch-up goroutines that read at once, so that a
 	// core is left for puts and dispatch: acquired by sending, capacity is
@@ -134,6 +135,11 @@ func (h *Hub) NewStream(name string) (*Stream, error) {
 	sh.mu.Unlock()
 	return s, nil
 }
+
+// ShareForms lets Response.Shared share what it makes, from the next events
+// on. It costs a small allocation for each run of events that several watches
+// get.
+func (h *Hub) ShareForms() { h.sharing.Store(true) }
 
 // Config returns the configuration in force, defaults filled in.
 func (h *Hub) Config() Config { return h.cfg }

@@ -93,6 +93,7 @@ func (sh *shard) readPass(ctx context.Context, st *seat, keep int) error {
 	}
 	if len(events) > 0 {
 		runs := runsOf(nil, events, next-1, sh.hub.cfg.runBytes())
+		sh.readyLocked(st.group, runs)
 		for i := range runs {
 			runs[i].conflated = true
 		}

@@ -13,6 +13,8 @@ type run struct {
 	rev       int64
 	bytes     int64 // of the records in it
 	conflated bool
+	maySplit  bool
+	shared    *slot // nil: nothing to share
 }
 
 // An event or run takes about so much memory beside its bytes. Counting it

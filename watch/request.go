@@ -53,6 +53,10 @@ type Request struct {
 	Progress bool
 	// NoPut and NoDelete drop events of that type.
 	NoPut, NoDelete bool
+	// MaySplit is for the consumer alone, who gets it back with all events of
+	// the watch: whoever it sends them to takes one response in parts. The hub
+	// never splits a revision.
+	MaySplit bool
 	// Policy for a slow consumer, and the bounds of Cancel; a bound of 0 is
 	// off.
 	Policy          Policy
@@ -62,7 +66,7 @@ type Request struct {
 
 // options are the request's, as far as its policy heeds them.
 func (r *Request) options() options {
-	o := options{prevKV: r.PrevKV, noPut: r.NoPut, noDelete: r.NoDelete, policy: r.Policy}
+	o := options{prevKV: r.PrevKV, noPut: r.NoPut, noDelete: r.NoDelete, maySplit: r.MaySplit, policy: r.Policy}
 	if r.Policy == Cancel {
 		o.maxLagRevisions, o.maxLagBytes = r.MaxLagRevisions, r.MaxLagBytes
 	}

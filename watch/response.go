@@ -1,6 +1,10 @@
 package watch
 
-import "github.com/watchkv/watchkv/mvcc"
+import (
+	"sync"
+
+	"github.com/watchkv/watchkv/mvcc"
+)
 
 // NoWatch is the watch id of a response that concerns no single watch: a
 // refused create, or the answer to Stream.RequestProgress.
@@ -35,6 +39,8 @@ type Response struct {
 	// Conflated: intermediate versions of some keys may have been skipped
 	// (Policy Latest only).
 	Conflated bool
+	// MaySplit is the request's.
+	MaySplit bool
 
 	// CompactRevision is set on a Canceled response whose watch asked for
 	// history that is gone: the first revision it could start from.
@@ -43,9 +49,34 @@ type Response struct {
 	// ErrDuplicateID, ErrNegativeID, ErrLagging, ..., or an
 	// *mvcc.CompactedError.
 	Err error
+
+	shared *slot // nil if nobody else has the same events, or ShareForms is off
 }
 
 // Progress reports whether r is a progress notification.
 func (r *Response) Progress() bool {
 	return len(r.Events) == 0 && !r.Created && !r.Canceled && !r.CaughtUp
+}
+
+// Shared returns what form makes of the events and the revision of r. After
+// Hub.ShareForms, where other watches were given the very same, on whatever
+// stream, only the first who asks makes it, the others wait for it, and it is
+// kept as long as the events are queued: all consumers of a hub must ask for
+// the same form. Safe for concurrent use with calls on other responses.
+func (r *Response) Shared(form func(events []mvcc.Event, rev int64) any) any {
+	if r.shared == nil {
+		return form(r.Events, r.Revision)
+	}
+	r.shared.mu.Lock()
+	defer r.shared.mu.Unlock()
+	if r.shared.made == nil {
+		r.shared.made = form(r.Events, r.Revision)
+	}
+	return r.shared.made
+}
+
+// slot keeps what one consumer made of a run for the others who get it.
+type slot struct {
+	mu   sync.Mutex // held while it is made; a leaf
+	made any
 }

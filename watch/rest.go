@@ -27,6 +27,7 @@ const (
 	formNoPut
 	formNoDelete
 	formCancel
+	formMaySplit
 )
 
 // formOf returns the options as a form, if that has room for them. Policy
@@ -35,7 +36,7 @@ func formOf(o *options) (f form, ok bool) {
 	for _, is := range [...]struct {
 		yes bool
 		bit form
-	}{{o.prevKV, formPrevKV}, {o.noPut, formNoPut}, {o.noDelete, formNoDelete}, {o.policy == Cancel, formCancel}} {
+	}{{o.prevKV, formPrevKV}, {o.noPut, formNoPut}, {o.noDelete, formNoDelete}, {o.policy == Cancel, formCancel}, {o.maySplit, formMaySplit}} {
 		if is.yes {
 			f |= is.bit
 		}
@@ -44,7 +45,7 @@ func formOf(o *options) (f form, ok bool) {
 }
 
 func (f form) options() options {
-	o := options{prevKV: f&formPrevKV != 0, noPut: f&formNoPut != 0, noDelete: f&formNoDelete != 0}
+	o := options{prevKV: f&formPrevKV != 0, noPut: f&formNoPut != 0, noDelete: f&formNoDelete != 0, maySplit: f&formMaySplit != 0}
 	if f&formCancel != 0 {
 		o.policy = Cancel
 	}

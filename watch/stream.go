@@ -61,7 +61,7 @@ func (s *Stream) Watch(r Request) (id int64, err error) {
 	}
 	current := sh.source.Rev()
 	if refused := s.refuseLocked(&r); refused != nil {
-		s.box.tell(Response{WatchID: NoWatch, Created: true, Canceled: true, Revision: current, Err: refused})
+		s.refusedLocked(refused, current)
 		return 0, refused
 	}
 	id = r.ID
@@ -98,6 +98,24 @@ func (s *Stream) Watch(r Request) (id int64, err error) {
 		sh.marks = append(sh.marks, w)
 	}
 	return id, nil
+}
+
+// Refuse answers a request for a watch that the caller refuses: Created and
+// Canceled, with id NoWatch and err, in order with all other responses. After
+// Close: ErrStreamClosed.
+func (s *Stream) Refuse(err error) error {
+	sh := s.shard
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
+	if s.closed {
+		return ErrStreamClosed
+	}
+	s.refusedLocked(err, sh.source.Rev())
+	return nil
+}
+
+func (s *Stream) refusedLocked(err error, current int64) {
+	s.box.tell(Response{WatchID: NoWatch, Created: true, Canceled: true, Revision: current, Err: err})
 }
 
 // refuseLocked returns why a request makes no watch, or nil.
@@ -281,7 +299,9 @@ func (s *Stream) expandMembers(e *entry) {
 				return
 			}
 			r := e.run(s.at.run)
-			s.out = append(s.out, Response{WatchID: w.id, Events: r.events, Revision: r.rev, Conflated: r.conflated})
+			s.out = append(s.out, Response{
+				WatchID: w.id, Events: r.events, Revision: r.rev, Conflated: r.conflated, MaySplit: r.maySplit, shared: r.shared,
+			})
 		}
 		s.at.run = 0
 	}

@@ -1,0 +1,131 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/status"
+
+	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/watch"
+)
+
+// receiveLoop carries out what the client asks for until the rpc ends. A
+// half-close ends the loop and no watch (C18); anything else that ends it ends
+// the stream.
+func (x *watchStream) receiveLoop() {
+	for {
+		req, err := x.rpc.Recv()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		if err != nil {
+			x.receiveFailed(err)
+			return
+		}
+		if !x.receive(req) {
+			return
+		}
+	}
+}
+
+func (x *watchStream) receiveFailed(err error) {
+	if endedByClient(x.rpc.Context().Err(), err) {
+		x.log().Debug("failed to receive watch request from gRPC stream", "err", err)
+	} else {
+		x.log().Warn("failed to receive watch request from gRPC stream", "err", err)
+		x.service.stats.receiveFailures.Add(1)
+	}
+	x.failed.Store(&err)
+	x.watches.Close()
+}
+
+// receive carries out one request. It waits while too many Created responses
+// are unsent, and reports false if the stream ended meanwhile.
+func (x *watchStream) receive(req *pb.WatchRequest) bool {
+	switch u := req.RequestUnion.(type) {
+	case *pb.WatchRequest_CreateRequest:
+		if u.CreateRequest != nil {
+			return x.create(u.CreateRequest)
+		}
+	case *pb.WatchRequest_CancelRequest:
+		if u.CancelRequest != nil {
+			_ = x.watches.Cancel(u.CancelRequest.WatchId) // an unknown id has no answer (X2)
+		}
+	case *pb.WatchRequest_ProgressRequest:
+		if u.ProgressRequest != nil {
+			_ = x.watches.RequestProgress()
+		}
+	default: // C17
+		x.log().Info("invalid watch request received in gRPC stream", "type", fmt.Sprintf("%T", u))
+	}
+	return true
+}
+
+// create makes a watch. Whatever becomes of it is a response: an error here
+// says no more than that, or that the stream has ended.
+func (x *watchStream) create(c *pb.WatchCreateRequest) bool {
+	select {
+	case x.room <- struct{}{}:
+	case <-x.rpc.Context().Done():
+		return false
+	}
+	if c.StartRevision < 0 { // etcd looks at it before the permission (C6)
+		_ = x.watches.Refuse(mvcc.ErrCompacted)
+		return true
+	}
+	if err := x.authorize(c); err != nil {
+		_ = x.watches.Refuse(err)
+		return true
+	}
+	_, _ = x.watches.Watch(x.service.request(c))
+	return true
+}
+
+// authorize asks whether the client may watch the range as it came (C4). The
+// error is a status error (C5).
+func (x *watchStream) authorize(c *pb.WatchCreateRequest) error {
+	a := x.service.server.cfg.Authorizer
+	if a == nil {
+		return nil
+	}
+	err := a.Authorize(x.rpc.Context(), Access{
+		Method: pb.Watch_Watch_FullMethodName, Action: ActionRead, Key: c.Key, End: c.RangeEnd,
+	})
+	if err == nil {
+		return nil
+	}
+	var known rpctypes.EtcdError
+	if errors.As(err, &known) {
+		return status.Error(known.Code(), known.Error())
+	}
+	if _, ok := status.FromError(err); ok {
+		return err
+	}
+	x.log().Error("a watch was refused with an unexpected error", "err", err)
+	return rpctypes.ErrGRPCPermissionDenied
+}
+
+// request is a create in the words of package watch.
+func (w *watchService) request(c *pb.WatchCreateRequest) watch.Request {
+	r := watch.Request{
+		ID: c.WatchId, Key: c.Key, End: c.RangeEnd, StartRevision: c.StartRevision,
+		PrevKV: c.PrevKv, Progress: c.ProgressNotify, MaySplit: c.Fragment,
+		MaxLagRevisions: w.server.cfg.WatchMaxLagRevisions, MaxLagBytes: w.server.cfg.WatchMaxLagBytes,
+	}
+	if r.MaxLagRevisions > 0 || r.MaxLagBytes > 0 {
+		r.Policy = watch.Cancel
+	}
+	for _, f := range c.Filters {
+		switch f {
+		case pb.WatchCreateRequest_NOPUT:
+			r.NoPut = true
+		case pb.WatchCreateRequest_NODELETE:
+			r.NoDelete = true
+		}
+	}
+	return r
+}

@@ -1,0 +1,147 @@
+package server
+
+import (
+	"errors"
+	"strings"
+	"time"
+
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
+
+	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/server/wire"
+	"github.com/watchkv/watchkv/watch"
+)
+
+// sendLoop sends what the watches bring until the stream or the rpc ends:
+// all that is there before it waits again, and waits for nothing to join it.
+func (x *watchStream) sendLoop() error {
+	sent := sendTimes{counters: &x.service.stats}
+	for {
+		responses, err := x.watches.Recv(x.rpc.Context())
+		if err != nil {
+			return err
+		}
+		sent.begin()
+		for i := range responses {
+			if err := x.send(&responses[i]); err != nil {
+				x.sendFailed(err)
+				return err
+			}
+			sent.add(&responses[i])
+		}
+	}
+}
+
+func (x *watchStream) sendFailed(err error) {
+	if endedByClient(x.rpc.Context().Err(), err) {
+		x.log().Debug("failed to send watch response to gRPC stream", "err", err)
+		return
+	}
+	x.log().Warn("failed to send watch response to gRPC stream", "err", err)
+	x.service.stats.sendFailures.Add(1)
+}
+
+// send sends one response, as fragments where they were asked for and the
+// size asks for them.
+func (x *watchStream) send(r *watch.Response) error {
+	if len(r.Events) > 0 {
+		b := x.service.batch(r)
+		if r.MaySplit {
+			return b.Fragments(r.WatchID, x.service.server.cfg.responseLimit(), x.sendMessage)
+		}
+		return x.sendMessage(b.Message(r.WatchID))
+	}
+	if r.CaughtUp && !r.Created {
+		return nil // not on etcd's wire (V5)
+	}
+	if r.Created {
+		<-x.room
+	}
+	return x.rpc.Send(x.service.control(r))
+}
+
+func (x *watchStream) sendMessage(m *wire.Message) error { return x.rpc.SendMsg(m) }
+
+// batch is the events of a response, encoded once for all who get the same.
+func (w *watchService) batch(r *watch.Response) *wire.Batch {
+	b := r.Shared(w.encode).(*wire.Batch)
+	if !b.EncodedBy(w.encoder) { // another server serves the hub too
+		b = w.encoder.Encode(r.Events, r.Revision)
+	}
+	return b
+}
+
+func (w *watchService) encode(events []mvcc.Event, rev int64) any {
+	return w.encoder.Encode(events, rev)
+}
+
+// control is a response without events.
+func (w *watchService) control(r *watch.Response) *pb.WatchResponse {
+	return &pb.WatchResponse{
+		Header: w.server.header(r.Revision), WatchId: r.WatchID, Created: r.Created, Canceled: r.Canceled,
+		CompactRevision: r.CompactRevision, CancelReason: cancelReason(r),
+	}
+}
+
+// cancelReason is why a watch was refused or ended, in etcd's words where it
+// has any. What compact_revision tells has none.
+func cancelReason(r *watch.Response) string {
+	switch {
+	case r.Err == nil || r.CompactRevision != 0:
+		return ""
+	case errors.Is(r.Err, mvcc.ErrCompacted):
+		return rpctypes.ErrCompacted.Error()
+	}
+	return r.Err.Error()
+}
+
+// responseLimit is the size from which on a response is split into fragments,
+// if that was asked for.
+func (c *Config) responseLimit() int { return c.MaxRequestBytes + requestOverhead }
+
+// endedByClient reports whether an error of a stream is no more than its
+// client going away: its context ended, or grpc says so in other words.
+func endedByClient(contextErr, err error) bool {
+	if contextErr != nil {
+		return true
+	}
+	st, ok := status.FromError(err)
+	if !ok {
+		return false
+	}
+	switch st.Code() {
+	case codes.Canceled, codes.DeadlineExceeded:
+		return true
+	case codes.Unavailable:
+		text := st.Message()
+		return text == "client disconnected" ||
+			strings.HasPrefix(text, "stream error: ") && strings.HasSuffix(text, "; CANCEL")
+	}
+	return false
+}
+
+// sendTimes measures a send loop.
+type sendTimes struct {
+	counters *watchCounters
+	last     time.Time // when the last response was sent
+}
+
+func (t *sendTimes) begin() { t.last = time.Now() }
+
+func (t *sendTimes) add(r *watch.Response) {
+	now := time.Now()
+	took := now.Sub(t.last)
+	t.last = now
+	switch n := len(r.Events); {
+	case n > 0:
+		t.counters.events.add(took)
+		t.counters.perEvent.add(took / time.Duration(n))
+	case r.Progress():
+		t.counters.progress.add(took)
+	case !r.CaughtUp || r.Created:
+		t.counters.control.add(took)
+	}
+}
