@@ -7,6 +7,7 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/status"
 
 	"github.com/watchkv/watchkv/mvcc"
@@ -17,6 +18,11 @@ import (
 // half-close ends the loop and no watch (C18); anything else that ends it ends
 // the stream.
 func (x *watchStream) receiveLoop() {
+	defer func() {
+		if p := recover(); p != nil {
+			x.receiveFailed(x.service.server.panicked(x.rpc.Context(), pb.Watch_Watch_FullMethodName, p))
+		}
+	}()
 	for {
 		req, err := x.rpc.Recv()
 		if errors.Is(err, io.EOF) {
@@ -86,27 +92,15 @@ func (x *watchStream) create(c *pb.WatchCreateRequest) bool {
 }
 
 // authorize asks whether the client may watch the range as it came (C4). The
-// error is a status error (C5).
+// error is a status error (C5); as in etcd, one that says nothing about
+// permission is logged and told as a denial.
 func (x *watchStream) authorize(c *pb.WatchCreateRequest) error {
-	a := x.service.server.cfg.Authorizer
-	if a == nil {
-		return nil
+	err := x.service.server.authorize(x.rpc.Context(), pb.Watch_Watch_FullMethodName, ActionRead, c.Key, c.RangeEnd)
+	if status.Code(err) == codes.Unknown {
+		x.log().Error("a watch was refused with an unexpected error", "err", err)
+		return rpctypes.ErrGRPCPermissionDenied
 	}
-	err := a.Authorize(x.rpc.Context(), Access{
-		Method: pb.Watch_Watch_FullMethodName, Action: ActionRead, Key: c.Key, End: c.RangeEnd,
-	})
-	if err == nil {
-		return nil
-	}
-	var known rpctypes.EtcdError
-	if errors.As(err, &known) {
-		return status.Error(known.Code(), known.Error())
-	}
-	if _, ok := status.FromError(err); ok {
-		return err
-	}
-	x.log().Error("a watch was refused with an unexpected error", "err", err)
-	return rpctypes.ErrGRPCPermissionDenied
+	return err
 }
 
 // request is a create in the words of package watch.
