@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"time"
 
 	"github.com/watchkv/watchkv/backend"
 )
@@ -123,6 +124,7 @@ func (s *Store) finishCompaction(ctx context.Context, rev int64) error {
 		return fmt.Errorf("compaction at revision %d: %w", rev, err)
 	}
 	s.counters.compactions.Add(1)
+	s.counters.compactedAt.Store(time.Now().UnixNano())
 	return nil
 }
 

@@ -28,6 +28,7 @@ type index struct {
 	blocks    slab.Slab[block]
 	order     keyOrder
 	revisions int64
+	live      int // keys whose newest version is a put
 }
 
 // entryChunk is 72 KiB.

@@ -112,6 +112,7 @@ func (h keyHistory) restored(kr KeyRev, l life) {
 }
 
 func (h keyHistory) add(kr KeyRev) {
+	h.x.live -= h.living()
 	if !h.empty() {
 		if h.olderLen-h.base == h.room {
 			h.addBlock()
@@ -120,6 +121,7 @@ func (h keyHistory) add(kr KeyRev) {
 		h.olderLen++
 	}
 	h.newest = makeVersion(kr)
+	h.x.live += h.living()
 }
 
 // addBlock makes room for more older versions; the newest block is full.
@@ -170,11 +172,13 @@ func (h keyHistory) keepOlder(i int) {
 // undo takes back the newest version.
 func (h keyHistory) undo(l life) {
 	h.create, h.count = l.create, l.count
+	h.x.live -= h.living()
 	if h.olderLen == 0 {
 		h.newest = version{}
 		return
 	}
 	h.newest = h.at(int(h.olderLen) - 1)
+	h.x.live += h.living()
 	if h.olderLen--; h.olderLen == h.base {
 		h.dropBlock()
 	}
@@ -182,6 +186,14 @@ func (h keyHistory) undo(l life) {
 
 // empty: revision 0 is never assigned.
 func (h *keyEntry) empty() bool { return h.newest.main == 0 }
+
+// living is 1 if the key has a value now, 0 otherwise.
+func (h *keyEntry) living() int {
+	if h.empty() || h.newest.tombstone() {
+		return 0
+	}
+	return 1
+}
 
 // len counts the versions.
 func (h *keyEntry) len() int {

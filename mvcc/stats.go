@@ -15,6 +15,7 @@ type Stats struct {
 	Applied    int64 // last revision that is durable in the engine
 	CompactRev int64
 	Keys       int   // keys in the index, deleted ones with history included
+	LiveKeys   int   // of these, keys that have a value now
 	Revisions  int64 // versions in the index
 
 	RecentBytes     int64 // weight of the recent log, bookkeeping included
@@ -38,6 +39,7 @@ type Stats struct {
 
 	Compactions      int64
 	CompactedRecords int64
+	LastCompaction   time.Time // when it ended; zero if none has since Open
 
 	// FreeBytes is the room left for the engine, on the volume and inside its
 	// files, up to a tenth of a second old; -1 if unknown. FloorBytes is what
@@ -85,6 +87,7 @@ type counters struct {
 	groups, puts, txns            atomic.Int64
 	applies, applyNanos, applyMax atomic.Int64
 	compactions, compacted        atomic.Int64
+	compactedAt                   atomic.Int64 // Unix nanoseconds; 0: never
 
 	opened    time.Time    // set before all else
 	applying  atomic.Int64 // nanoseconds from opened to the Apply under way; 0: none
@@ -175,7 +178,11 @@ func (s *Store) Stats() Stats {
 	if f := s.failure.Load(); f != nil {
 		st.Failed = f.err().Error()
 	}
+	if at := s.counters.compactedAt.Load(); at != 0 {
+		st.LastCompaction = time.Unix(0, at)
+	}
 	st.Keys, st.Revisions = s.indexSize()
+	st.LiveKeys = s.liveKeys()
 	st.RecentBytes, st.RecentRevisions, st.PendingBytes = s.tail.sizes()
 	if !s.relaxed() {
 		st.PendingBytes = 0
@@ -187,6 +194,12 @@ func (s *Store) indexSize() (keys int, revisions int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.index.len(), s.index.revisions
+}
+
+func (s *Store) liveKeys() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.index.live
 }
 
 func (t *tail) sizes() (bytes, revisions, pending int64) {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/watch"
 )
 
@@ -42,6 +43,10 @@ type Config struct {
 	// reads too slowly, once it has caught up and then is further behind than
 	// that; 0 is off, and then it waits.
 	WatchMaxLagRevisions, WatchMaxLagBytes int64
+
+	// Metrics says what is counted, and what the program is called. Ids,
+	// versions and sources are the server's own.
+	Metrics metrics.Config
 
 	// Authorizer is asked before every call; nil allows all.
 	Authorizer Authorizer

@@ -10,6 +10,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/keepalive"
 
+	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/server/wire"
 )
 
@@ -19,6 +20,7 @@ type Server struct {
 	cfg   Config
 
 	clusterID, memberID uint64
+	metrics             *metrics.Metrics
 
 	// stopping is done once Close was called: streams end then.
 	stopping context.Context
@@ -40,6 +42,7 @@ func New(p Parts, cfg Config) (*Server, error) {
 	s.clusterID = idOf("cluster")
 	s.memberID = idOf("member", s.cfg.Name)
 	s.watch = newWatchService(s)
+	s.metrics = s.newMetrics()
 	return s, nil
 }
 
@@ -59,9 +62,9 @@ func (s *Server) GRPCOptions() []grpc.ServerOption {
 		grpc.MaxRecvMsgSize(s.cfg.MaxRequestBytes + requestOverhead),
 		grpc.MaxSendMsgSize(math.MaxInt32),
 		grpc.MaxConcurrentStreams(s.cfg.MaxConcurrentStreams),
-		grpc.ChainUnaryInterceptor(s.guardUnary),
-		grpc.ChainStreamInterceptor(s.guardStream),
-		grpc.ForceServerCodecV2(wire.Codec()),
+		grpc.ChainUnaryInterceptor(append(s.metrics.Unary(), s.guardUnary)...),
+		grpc.ChainStreamInterceptor(append(s.metrics.Streaming(), s.guardStream)...),
+		grpc.ForceServerCodecV2(wire.Counted(wire.Codec(), s.metrics.Sent, s.metrics.Received)),
 	}
 	k := s.cfg.KeepAlive
 	if k.MinTime > 0 {
@@ -79,7 +82,8 @@ const requestOverhead = 512 * 1024
 
 // Register adds the services to g.
 func (s *Server) Register(g *grpc.Server) {
-	pb.RegisterKVServer(g, &kvService{server: s, store: s.parts.Store})
+	defer s.metrics.Registered(g) // every method, once all are there
+	pb.RegisterKVServer(g, s.metrics.KV(&kvService{server: s, store: s.parts.Store}))
 	pb.RegisterWatchServer(g, s.watch)
 }
 

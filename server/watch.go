@@ -9,8 +9,8 @@ import (
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
-	"google.golang.org/grpc/peer"
 
+	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/server/wire"
 	"github.com/watchkv/watchkv/watch"
 )
@@ -60,6 +60,7 @@ func (w *watchService) close() {
 type watchStream struct {
 	service *watchService
 	rpc     pb.Watch_WatchServer
+	client  *metrics.Stream // who it is, for the page of watches
 	watches *watch.Stream
 
 	// room has a place for each create whose Created was not sent yet: taken
@@ -86,6 +87,7 @@ func (w *watchService) Watch(rpc pb.Watch_WatchServer) error {
 		w.serving.Done()
 		return toGRPC(err)
 	}
+	defer x.client.Close()
 	defer x.watches.Close()
 	defer context.AfterFunc(w.server.stopping, func() { x.watches.Close() })()
 	w.stats.open.Add(1)
@@ -99,15 +101,13 @@ func (w *watchService) Watch(rpc pb.Watch_WatchServer) error {
 }
 
 func (w *watchService) newStream(rpc pb.Watch_WatchServer) (*watchStream, error) {
-	name := ""
-	if p, ok := peer.FromContext(rpc.Context()); ok && p.Addr != nil {
-		name = p.Addr.String()
-	}
-	s, err := w.server.parts.Hub.NewStream(name)
+	client := w.server.metrics.OpenStream(rpc.Context())
+	s, err := w.server.parts.Hub.NewStream(client.Name())
 	if err != nil {
+		client.Close()
 		return nil, err
 	}
-	return &watchStream{service: w, rpc: rpc, watches: s, room: make(chan struct{}, unsentCreates)}, nil
+	return &watchStream{service: w, rpc: rpc, client: client, watches: s, room: make(chan struct{}, unsentCreates)}, nil
 }
 
 // verdict is what the client is told of why the stream ended.

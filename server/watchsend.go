@@ -11,6 +11,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/watchkv/watchkv/mvcc"
+	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/server/wire"
 	"github.com/watchkv/watchkv/watch"
 )
@@ -18,7 +19,7 @@ import (
 // sendLoop sends what the watches bring until the stream or the rpc ends:
 // all that is there before it waits again, and waits for nothing to join it.
 func (x *watchStream) sendLoop() error {
-	sent := sendTimes{counters: &x.service.stats}
+	sent := sendTimes{counters: &x.service.stats, client: x.client}
 	for {
 		responses, err := x.watches.Recv(x.rpc.Context())
 		if err != nil {
@@ -126,6 +127,7 @@ func endedByClient(contextErr, err error) bool {
 // sendTimes measures a send loop.
 type sendTimes struct {
 	counters *watchCounters
+	client   *metrics.Stream
 	last     time.Time // when the last response was sent
 }
 
@@ -139,9 +141,15 @@ func (t *sendTimes) add(r *watch.Response) {
 	case n > 0:
 		t.counters.events.add(took)
 		t.counters.perEvent.add(took / time.Duration(n))
+		t.client.Sent(n)
 	case r.Progress():
-		t.counters.progress.add(took)
-	case !r.CaughtUp || r.Created:
+		t.counters.events.add(took) // with etcd it comes the same way
+		if r.WatchID != watch.NoWatch {
+			t.counters.progress.add(took)
+		}
+	case r.Created:
 		t.counters.control.add(took)
+	case r.CompactRevision != 0:
+		t.counters.events.add(took) // the same; any other cancel etcd does not measure
 	}
 }

@@ -12,9 +12,11 @@ type WatchStats struct {
 	// ReceiveFailures and SendFailures count streams that ended by one. That
 	// a client went away is none.
 	ReceiveFailures, SendFailures int64
-	// Sent tells how long it took to send one response with events, by
-	// response and divided by its events; one that is Created or Canceled; one
-	// that tells of progress. It includes waiting for a client that is slow.
+	// Sent tells how long it took to send one response of a watch that was
+	// created: events, progress, its end by compaction; SentPerEvent divided by
+	// the events there were; SentControl one that is Created, SentProgress a
+	// periodic notification of progress. It is etcd's division, and includes
+	// waiting for a client that is slow.
 	Sent, SentPerEvent, SentControl, SentProgress Durations
 }
 

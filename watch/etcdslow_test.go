@@ -360,8 +360,10 @@ func TestEtcd_PendingGaugeUnderFilters(t *testing.T) {
 	pending := h.hub.Stats().PendingBytes
 	assert.Positive(t, pending)
 	assert.Less(t, pending, int64(50*200), "deletes have no value beside the 192 bytes each hand-over counts")
+	assert.EqualValues(t, 50, h.hub.Stats().PendingEvents)
 	assert.Len(t, brief(h.settle(s)), 50)
 	assert.Zero(t, h.hub.Stats().PendingBytes)
+	assert.Zero(t, h.hub.Stats().PendingEvents)
 	churn()
 	require.NoError(t, s.Cancel(deletes))
 	h.recv(s)
@@ -369,4 +371,5 @@ func TestEtcd_PendingGaugeUnderFilters(t *testing.T) {
 	churn()
 	require.NoError(t, s.Close())
 	assert.Zero(t, h.hub.Stats().PendingBytes)
+	assert.Zero(t, h.hub.Stats().PendingEvents)
 }

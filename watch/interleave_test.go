@@ -439,6 +439,7 @@ func (w *theater) end() {
 	require.Zero(w.t, st.Streams)
 	require.Zero(w.t, [3]int{st.Synced, st.Unsynced, st.Victims}, "X4: gauges")
 	require.Zero(w.t, st.PendingBytes, "X4: gauge")
+	require.Zero(w.t, st.PendingEvents, "X4: gauge")
 	require.Zero(w.t, w.hub.watches.Load())
 	require.Zero(w.t, w.sh.groups.count)
 	require.Empty(w.t, w.sh.unsynced)

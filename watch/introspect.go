@@ -19,6 +19,7 @@ func (h *Hub) Stats() Stats {
 		sum.ChunksRead += s.ChunksRead
 		sum.EntriesScanned += s.EntriesScanned
 		sum.PendingBytes += s.PendingBytes
+		sum.PendingEvents += s.PendingEvents
 		sum.PendingBytesMax = max(sum.PendingBytesMax, s.PendingBytesMax)
 		sum.PrevKVMissing += s.PrevKVMissing
 		sum.PlansIndex += s.PlansIndex
@@ -44,7 +45,8 @@ func (sh *shard) readStats() Stats {
 		}
 	}
 	for st := range sh.streams {
-		bytes, peak := st.box.pending()
+		bytes, peak, events := st.box.pending()
+		s.PendingEvents += events
 		s.PendingBytes += bytes
 		s.PendingBytesMax = max(s.PendingBytesMax, peak)
 		for _, victim := range st.victims {
@@ -89,7 +91,7 @@ func (sh *shard) describe(out []WatchInfo) []WatchInfo {
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	for s := range sh.streams {
-		queued, _ := s.box.pending()
+		queued, _, _ := s.box.pending()
 		for _, at := range s.watches.all() {
 			w := s.watches.watcher(at)
 			if w == nil {

@@ -55,6 +55,7 @@ type outbox struct {
 	taken   int64 // entries ever taken: the sequence number of queue[0]
 	entries int   // event entries in queue
 	bytes   int64 // weight of the runs in queue
+	events  int64 // in queue, for each watch
 	peak    int64 // most bytes ever
 	control int64 // sequence number behind the last control entry
 	parked  bool  // the consumer waits on wake
@@ -101,6 +102,9 @@ func (o *outbox) offer(st *seat, runs []run) (taken int) {
 		st.lastEntry = o.taken + int64(len(o.queue))
 	}
 	o.bytes += bytes
+	for i := range runs {
+		o.events += int64(len(runs[i].events)) * int64(len(st.members))
+	}
 	o.peak = max(o.peak, o.bytes)
 	o.signal()
 	return taken
@@ -192,7 +196,7 @@ func (o *outbox) close(err error) {
 		return
 	}
 	o.closed = err
-	o.queue, o.entries, o.bytes = nil, 0, 0
+	o.queue, o.entries, o.bytes, o.events = nil, 0, 0, 0
 	o.signal()
 }
 
@@ -213,7 +217,7 @@ func (o *outbox) take(empty []entry) (queue []entry, at int64, victims bool, err
 	queue, o.queue = o.queue, empty
 	o.taken += int64(len(queue))
 	o.bare = false
-	o.entries, o.bytes = 0, 0
+	o.entries, o.bytes, o.events = 0, 0, 0
 	victims, o.victims = o.victims, false
 	return queue, at, victims, nil
 }
@@ -228,11 +232,12 @@ func (o *outbox) unpark() {
 	o.parked = false
 }
 
-// pending returns the bytes queued now and the most there ever were.
-func (o *outbox) pending() (bytes, peak int64) {
+// pending returns the bytes and events queued now, and the most bytes there
+// ever were.
+func (o *outbox) pending() (bytes, peak, events int64) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.bytes, o.peak
+	return o.bytes, o.peak, o.events
 }
 
 // spent reports whether the consumer has received all there ever was.

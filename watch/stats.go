@@ -25,6 +25,8 @@ type Stats struct {
 	// that ever waited in one stream's outbox.
 	PendingBytes    int64
 	PendingBytesMax int64
+	// PendingEvents waits in outboxes now, counted for each watch.
+	PendingEvents int64
 	// PrevKVMissing counts events whose previous value is compacted.
 	PrevKVMissing int64
 	// Plans counts how often the catch-up chose each way for watches whose

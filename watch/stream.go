@@ -334,7 +334,7 @@ func (s *Stream) end(err error) {
 	delete(sh.streams, s)
 	sh.numbered.Remove(s.numbered)
 	delete(sh.owed, s)
-	_, peak := s.box.pending()
+	_, peak, _ := s.box.pending()
 	sh.stats.PendingBytesMax = max(sh.stats.PendingBytesMax, peak)
 	s.box.close(err)
 }

@@ -115,6 +115,14 @@ var rules = []rule{
 		libs: []string{"go.etcd.io/bbolt", "go.etcd.io/etcd/api/v3", "google.golang.org/protobuf"},
 	},
 	{
+		pkg:  "server/metrics",
+		ours: []string{"mvcc", "watch"},
+		libs: []string{
+			"go.etcd.io/etcd/api/v3", "google.golang.org/grpc", "github.com/prometheus/client_golang/prometheus",
+			"github.com/prometheus/procfs", "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus",
+		},
+	},
+	{
 		pkg:  "server/*",
 		ours: []string{"backend", "mvcc", "watch", "lease", "server", "server/*"},
 		libs: []string{"go.etcd.io/etcd/api/v3", "google.golang.org/grpc", "google.golang.org/protobuf"},

@@ -1,0 +1,63 @@
+package server_test
+
+import (
+	"net/http/httptest"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+	clientv3 "go.etcd.io/etcd/client/v3"
+
+	"github.com/watchkv/watchkv/server"
+	"github.com/watchkv/watchkv/server/metrics"
+)
+
+// page reads the metrics: every line's value by its name and labels.
+func page(t *testing.T, m *metrics.Metrics) map[string]string {
+	t.Helper()
+	w := httptest.NewRecorder()
+	m.Page().ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
+	require.Equal(t, 200, w.Code)
+	lines := map[string]string{}
+	for line := range strings.Lines(w.Body.String()) {
+		if i := strings.LastIndexByte(line, ' '); i > 0 && line[0] != '#' {
+			lines[line[:i]] = strings.TrimSpace(line[i:])
+		}
+	}
+	return lines
+}
+
+func TestMetrics_OfWhatWasServed(t *testing.T) {
+	s := serve(t, server.Config{Metrics: metrics.Config{Extensive: true, Identity: metrics.Identity{Program: "watchd 9"}}})
+	c, ctx := s.client(t), ctxOf(t)
+	before := page(t, s.server.Metrics())
+	assert.Equal(t, "0", before[`grpc_server_started_total{grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"}`], "every method stands there before its first call")
+	assert.Equal(t, "0", before[`grpc_server_started_total{grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"}`])
+	for range 3 {
+		_, err := c.Put(ctx, "a", "x", clientv3.WithPrevKV())
+		require.NoError(t, err)
+	}
+	_, err := c.Delete(ctx, "a")
+	require.NoError(t, err)
+	_, err = c.Get(ctx, "")
+	require.Error(t, err)
+	lines := page(t, s.server.Metrics())
+	for line, want := range map[string]string{
+		`watchkv_info{durability="sync",engine="mem ` + runtime.Version() + `",program="watchd 9"}`: "1",
+		`etcd_mvcc_put_total`:                  "3",
+		`etcd_mvcc_range_total`:                "3",
+		`etcd_mvcc_txn_total`:                  "3",
+		`etcd_mvcc_delete_total`:               "1",
+		`etcd_debugging_mvcc_keys_total`:       "0",
+		`etcd_debugging_mvcc_current_revision`: "5",
+		`grpc_server_handled_total{grpc_code="OK",grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"}`:                "3",
+		`grpc_server_handled_total{grpc_code="InvalidArgument",grpc_method="Range",grpc_service="etcdserverpb.KV",grpc_type="unary"}`: "1",
+		`grpc_server_handling_seconds_count{grpc_method="Put",grpc_service="etcdserverpb.KV",grpc_type="unary"}`:                      "3",
+		`etcd_server_request_duration_seconds_count{success="true",type="Put"}`:                                                       "3",
+		`etcd_server_client_requests_total{client_api_version="3.7",type="unary"}`:                                                    "5",
+	} {
+		assert.Equal(t, want, lines[line], line)
+	}
+}
