@@ -160,13 +160,22 @@ func (l *Loader) check(key, value []byte) error {
 	return nil
 }
 
-// Finish makes everything durable and takes the mark away: from here on the
-// engine opens as a store.
+// Finish makes everything durable, opens it as Open does and then takes the
+// mark away. What Open would refuse is answered, and stays marked.
 func (l *Loader) Finish() error {
 	if l.batch.Len() > 0 {
 		if err := l.apply(backend.Sync); err != nil {
 			return fmt.Errorf("loading: %w", err)
 		}
+	}
+	t := defaultTuning
+	t.loading = true
+	s, err := open(l.engine, Config{ReadOnly: true}, t)
+	if err != nil {
+		return err
+	}
+	if err := s.Close(); err != nil {
+		return err
 	}
 	addMeta(&l.batch, deleteMeta(metaLoading))
 	if err := l.apply(backend.Sync); err != nil {

@@ -33,6 +33,7 @@ type gap struct{ tail, ceiling int64 }
 type metaState struct {
 	scheduled, finished          int64
 	format, ceiling, end, intent int64
+	loading                      bool
 	gaps                         []gap
 }
 
@@ -52,9 +53,7 @@ func readMeta(v backend.View) (metaState, error) {
 	if err == nil && m.format > formatVersion {
 		return m, fmt.Errorf("the data has format %d, this program reads up to %d: %w", m.format, formatVersion, ErrFormat)
 	}
-	if err == nil && number(metaLoading) != 0 {
-		return m, ErrUnfinished
-	}
+	m.loading = number(metaLoading) != 0
 	m.ceiling, m.end, m.intent = number(metaCeiling), number(metaEnd), number(metaIntent)
 	mark := func(key []byte) (rev int64) {
 		if err == nil {

@@ -77,6 +77,9 @@ func (s *Store) readStart() (metaState, error) {
 	if err != nil {
 		return meta, err
 	}
+	if meta.loading && !s.tuning.loading {
+		return meta, ErrUnfinished
+	}
 	if s.cfg.ReadOnly {
 		s.readOnly = "opened read-only"
 	}

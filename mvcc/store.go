@@ -64,6 +64,7 @@ type tuning struct {
 	partBytes    int64 // batch the flusher aims at
 	deleteBatch  int   // records a compaction deletes in one batch
 	compactChunk int   // records a compaction looks at in one view
+	loading      bool  // a Loader looks at what it has loaded
 }
 
 var defaultTuning = tuning{

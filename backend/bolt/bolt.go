@@ -338,7 +338,8 @@ func countPages(db *bbolt.DB) error {
 
 // recognize answers ErrDamaged for a database that has buckets and not that
 // of the first space: it belongs to another program, or the name is damaged.
-func (e *engine) recognize() error {
+func (e *engine) recognize() (err error) {
+	defer watch(&err, "open", e.file)() // a read-only open has not looked at the pages
 	var first []byte
 	for s := range e.buckets {
 		if e.spaces[s] {
@@ -347,7 +348,7 @@ func (e *engine) recognize() error {
 		}
 	}
 	var others []string
-	err := e.current.Load().db.View(func(tx *bbolt.Tx) error {
+	err = e.current.Load().db.View(func(tx *bbolt.Tx) error {
 		if tx.Bucket(first) != nil {
 			return nil
 		}

@@ -295,11 +295,12 @@ func TestLoad_Damage(t *testing.T) {
 				_, err = f.Load(ctx, engine, etcdfile.LoadConfig{})
 				require.NoError(t, f.Close())
 			}
-			if err == nil {
-				_, err = mvcc.Open(engine, mvcc.Config{})
-			}
 			require.ErrorIs(t, err, mvcc.ErrDamaged)
 			require.ErrorContains(t, err, c.says)
+			// What was refused never opens, and gives way to a whole file.
+			_, err = open(t, good, etcdfile.OpenConfig{}).Load(ctx, engine, etcdfile.LoadConfig{})
+			require.NoError(t, err)
+			requireEqualStores(t, s, openStore(t, engine))
 		})
 	}
 }

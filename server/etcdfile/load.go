@@ -39,8 +39,8 @@ type Loaded struct {
 	AlarmsKept, AlarmsDropped int
 }
 
-// originKey is a meta key that mvcc leaves alone.
-var originKey = []byte("watchd_origin")
+// originKey is a key of the meta space that mvcc leaves to servers.
+var originKey = []byte("watchkv_server_origin")
 
 // Load fills an engine that holds nothing with what the file holds. Errors:
 // ErrAuthEnabled, mvcc.ErrNotEmpty, mvcc.ErrDamaged, ctx.Err() and the

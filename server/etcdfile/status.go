@@ -42,6 +42,9 @@ func (st *Status) read(ctx context.Context, tx *bbolt.Tx) error {
 	alive := map[string]struct{}{}
 	n := 0
 	err := tx.ForEach(func(name []byte, bucket *bbolt.Bucket) error {
+		if bucket == nil {
+			return damage("%q is no bucket", name)
+		}
 		_, _ = h.Write(name) // a hash never fails
 		records := bytes.Equal(name, []byte("key"))
 		return bucket.ForEach(func(key, value []byte) error {
