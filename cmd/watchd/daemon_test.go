@@ -32,12 +32,17 @@ import (
 )
 
 func TestMain(m *testing.M) {
+	// A program built with -race waits a second before it ends, for reports.
+	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=10")
 	testscript.Main(m, map[string]func(){"watchd": main})
 }
 
 // TestScript runs the binary as people do, where it does not serve.
 func TestScript(t *testing.T) {
-	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true})
+	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, Setup: func(env *testscript.Env) error {
+		env.Setenv("GORACE", os.Getenv("GORACE"))
+		return nil
+	}})
 }
 
 const (

@@ -70,6 +70,15 @@ func TestSettings(t *testing.T) {
 	}
 }
 
+// The reference in the documentation is made from the table.
+func TestReference(t *testing.T) {
+	page, err := os.ReadFile("../../docs/watchd.md")
+	require.NoError(t, err)
+	want, err := withReference(string(page))
+	require.NoError(t, err)
+	assert.Equal(t, want, string(page), "run: go generate ./cmd/watchd")
+}
+
 func TestGather_Flags(t *testing.T) {
 	g, err := gathering(t, []string{
 		"-name", "-x", "--data-dir=/d", "-backend=bolt", "--durability", "relaxed:50ms", "--quota-backend-bytes", "-1",

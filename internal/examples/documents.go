@@ -17,8 +17,8 @@ type Document struct {
 }
 
 // Documents reads every document of the repository, and the help texts that
-// the built program prints.
-func Documents(repo, program string) (all []Document, err error) {
+// the built programs print.
+func Documents(repo string, programs Programs) (all []Document, err error) {
 	files, err := filepath.Glob(filepath.Join(repo, "docs", "*.md"))
 	if err != nil {
 		return nil, err
@@ -35,26 +35,40 @@ func Documents(repo, program string) (all []Document, err error) {
 		}
 		all = append(all, Document{name, Find(filepath.ToSlash(name), string(text))})
 	}
-	topics, err := HelpTopics(program)
-	if err != nil {
-		return nil, err
-	}
-	help := Document{Name: "help"}
-	for _, topic := range topics {
-		text, err := exec.Command(program, "help", topic).Output()
+	for _, program := range []string{programs.Watchbench, programs.Watchd} {
+		help, err := helpDocument(program)
 		if err != nil {
-			return nil, fmt.Errorf("watchbench help %s: %w", topic, err)
+			return nil, err
 		}
-		help.Examples = append(help.Examples, FindInHelp(topic, string(text))...)
+		all = append(all, help)
 	}
-	return append(all, help), nil
+	return all, nil
 }
 
-// HelpTopics asks the program for what it has help on.
+// helpDocument is all the help of a program.
+func helpDocument(program string) (Document, error) {
+	name := filepath.Base(program)
+	help := Document{Name: name + " help"}
+	topics, err := HelpTopics(program)
+	if err != nil {
+		return help, err
+	}
+	for _, topic := range append(topics, "") {
+		args := append([]string{"help"}, strings.Fields(topic)...)
+		text, err := exec.Command(program, args...).Output()
+		if err != nil {
+			return help, fmt.Errorf("%s help %s: %w", name, topic, err)
+		}
+		help.Examples = append(help.Examples, FindInHelp(name, topic, string(text))...)
+	}
+	return help, nil
+}
+
+// HelpTopics asks a program for what it has help on.
 func HelpTopics(program string) (topics []string, err error) {
 	out, err := exec.Command(program, "__complete", "help", "").Output()
 	if err != nil {
-		return nil, fmt.Errorf("watchbench __complete help: %w", err)
+		return nil, fmt.Errorf("%s __complete help: %w", filepath.Base(program), err)
 	}
 	for line := range strings.Lines(string(out)) {
 		if topic, _, _ := strings.Cut(strings.TrimSpace(line), "\t"); topic != "" && !strings.HasPrefix(topic, ":") {
@@ -68,10 +82,14 @@ var allSteps = regexp.MustCompile(`(?m)^all_steps=\(([^)]*)\)`)
 
 // CheckNowhere checks what can be checked of a command that is not run: that
 // it exists.
-func CheckNowhere(e Example, r Rule, repo, program string) error {
+func CheckNowhere(e Example, r Rule, repo string, programs Programs) error {
 	switch r.Where {
 	case Mention:
-		if out, err := exec.Command(program, "help", strings.Fields(e.Text)[1]).CombinedOutput(); err != nil {
+		program, words := programs.Watchbench, strings.Fields(e.Text)
+		if words[0] == "watchd" {
+			program = programs.Watchd
+		}
+		if out, err := exec.Command(program, append([]string{"help"}, words[1:]...)...).CombinedOutput(); err != nil {
 			return fmt.Errorf("%s: no such command: %s", e, out)
 		}
 	case Steps:

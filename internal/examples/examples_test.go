@@ -27,6 +27,7 @@ func TestExamples(t *testing.T) {
 			t.Parallel()
 			box, err := NewSandbox(t.TempDir(), repo, program)
 			require.NoError(t, err)
+			defer func() { assert.NoError(t, box.Stop()) }()
 			for _, e := range doc.Examples {
 				rule, ok := RuleFor(e)
 				if !assert.True(t, ok, "%s\nno rule of internal/examples/rules.go says how this is run in a test", e) {
@@ -34,13 +35,13 @@ func TestExamples(t *testing.T) {
 				}
 				switch rule.Where {
 				case Here:
-					if _, again := ran.LoadOrStore(e.Text, true); again && !writes.MatchString(e.Text) {
+					if _, again := ran.LoadOrStore(e.Text, true); again && !writes.MatchString(e.Text) && rule.Serves == "" {
 						continue
 					}
 					began := time.Now()
 					assert.NoError(t, box.Run(t.Context(), e, rule, "", *whole))
 					t.Logf("%5.1f s  %s", time.Since(began).Seconds(), e)
-				case Peers, Etcd: // peers/examples_test.go
+				case Peers, Etcd, Etcdctl: // peers/examples_test.go
 				default:
 					assert.NoError(t, CheckNowhere(e, rule, repo, program))
 				}
@@ -75,30 +76,30 @@ func clone(t *testing.T) string {
 	return repo
 }
 
-var program = sync.OnceValues(func() (string, error) {
+var built = sync.OnceValues(func() (Programs, error) {
 	dir, err := os.MkdirTemp("", "examples-*")
 	if err != nil {
-		return "", err
+		return Programs{}, err
 	}
-	path := filepath.Join(dir, "watchbench")
-	out, err := exec.Command("go", "build", "-o", path, "../../cmd/watchbench").CombinedOutput()
+	p := Programs{Watchbench: filepath.Join(dir, "watchbench"), Watchd: filepath.Join(dir, "watchd")}
+	out, err := exec.Command("go", "build", "-o", dir, "../../cmd/watchbench", "../../cmd/watchd").CombinedOutput()
 	if err != nil {
 		os.Stderr.Write(out)
 	}
-	return path, err
+	return p, err
 })
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if path, err := program(); err == nil {
-		os.RemoveAll(filepath.Dir(path))
+	if p, err := built(); err == nil {
+		os.RemoveAll(filepath.Dir(p.Watchd))
 	}
 	os.Exit(code)
 }
 
-// build makes the program once for all tests.
-func build(t *testing.T) string {
-	path, err := program()
+// build makes the programs once for all tests.
+func build(t *testing.T) Programs {
+	p, err := built()
 	require.NoError(t, err)
-	return path
+	return p
 }

@@ -19,9 +19,11 @@ type Example struct {
 func (e Example) String() string { return fmt.Sprintf("%s:%d: %s", e.Doc, e.Line, e.Text) }
 
 var (
-	// ours is a command of this project, or of go, where the shell expects one.
+	// ours is a command of this project, of go, or what asks a server, where
+	// the shell expects one.
 	ours = regexp.MustCompile(`(^|[|&;(]\s*|\b(?:do|then|!|time)\s+|^(?:[A-Za-z_]+=\S*\s+)+)` +
-		`(?:watchbench\s|go (?:run|test|install|build|vet|tool|generate)\s|\.ci/run(?:\s|$))`)
+		`(?:watchbench\s|watchd\s|etcdctl\s|curl\s|go (?:run|test|install|build|vet|tool|generate)\s|\.ci/run(?:\s|$))`)
+	others  = regexp.MustCompile(`^(?:etcdctl|curl)\s`) // of which a sentence may speak as it likes
 	fence   = regexp.MustCompile("^\\s*(```+|~~~+)\\s*(\\w*)")
 	span    = regexp.MustCompile("(?s)`([^`]+)`")
 	yamlRun = regexp.MustCompile(`^\s*(- )?(run: )?`)
@@ -88,7 +90,7 @@ func (f *finder) sentences() {
 	paragraph := strings.Join(f.text, "\n")
 	for _, at := range span.FindAllStringSubmatchIndex(paragraph, -1) {
 		text := strings.Join(strings.Fields(paragraph[at[2]:at[3]]), " ")
-		if ours.MatchString(text) || strings.HasPrefix(text, "cd peers && go ") {
+		if ours.MatchString(text) && !others.MatchString(text) || strings.HasPrefix(text, "cd peers && go ") {
 			f.found = append(f.found, Example{
 				Doc: f.doc, Line: f.first + strings.Count(paragraph[:at[0]], "\n"), Text: text, Inline: true,
 			})
@@ -142,11 +144,11 @@ var remark = regexp.MustCompile(`\s{2,}.*$`)
 
 // FindInHelp returns the commands of a help text: indented lines that begin
 // with the program's name; what follows two blanks explains them.
-func FindInHelp(topic, text string) (found []Example) {
+func FindInHelp(program, topic, text string) (found []Example) {
 	for i, line := range strings.Split(text, "\n") {
 		typed, indented := strings.CutPrefix(line, "  ")
-		if indented && strings.HasPrefix(typed, "watchbench ") {
-			found = append(found, Example{Doc: "help " + topic, Line: i + 1, Text: remark.ReplaceAllString(typed, "")})
+		if indented && strings.HasPrefix(typed, program+" ") {
+			found = append(found, Example{Doc: strings.TrimSpace(program + " help " + topic), Line: i + 1, Text: remark.ReplaceAllString(typed, "")})
 		}
 	}
 	return found

@@ -12,7 +12,7 @@ func TestFind(t *testing.T) {
 	document := strings.ReplaceAll(`# Title
 
 Type 'watchbench run -b
-bolt', or 'watchbench compare'; '-w 5' and 'watchbench' are no commands.
+bolt', or 'watchbench compare'; '-w 5' and 'watchbench' are no commands, nor is 'etcdctl put a b'.
 
     watchbench run        # a remark
     cd peers
@@ -38,6 +38,8 @@ watchbench run in output
 for e in bolt mem; do watchbench run -b $e; done
 source <(watchbench completion bash)
 .ci/run smoke
+etcdctl put a b
+curl http://localhost:2379/health
 '''
 `, "'''", "```")
 	document = strings.ReplaceAll(document, "'watchbench run -b\nbolt'", "`watchbench run -b\nbolt`")
@@ -62,12 +64,14 @@ source <(watchbench completion bash)
 		{27, "for e in bolt mem; do watchbench run -b $e; done", false},
 		{28, "source <(watchbench completion bash)", false},
 		{29, ".ci/run smoke", false},
+		{30, "etcdctl put a b", false},
+		{31, "curl http://localhost:2379/health", false},
 	}, got)
 }
 
 func TestFindInHelp(t *testing.T) {
-	got := FindInHelp("run", "Title\n  watchbench run -s slow   what it does\nwatchbench help run\n  -b, --backend\n")
-	assert.Equal(t, []Example{{Doc: "help run", Line: 2, Text: "watchbench run -s slow"}}, got)
+	got := FindInHelp("watchbench", "run", "Title\n  watchbench run -s slow   what it does\nwatchbench help run\n  -b, --backend\n")
+	assert.Equal(t, []Example{{Doc: "watchbench help run", Line: 2, Text: "watchbench run -s slow"}}, got)
 }
 
 // What no rule matches, and what does not work, fails.

@@ -15,6 +15,7 @@ type Rule struct {
 	Before  string   // a command that makes what the example takes for granted
 	Exit    []int    // codes that are right; none is 0
 	Says    string   // what the output has to contain
+	Serves  string   // it goes on for ever: it is left running when it said this
 
 	// Where is the test that runs it: nowhere, with the reason in Why, or with
 	// the built program, in the module peers, or there beside a real etcd.
@@ -32,6 +33,7 @@ const (
 	Here    Where = iota // by the test of this package
 	Peers                // in the module peers
 	Etcd                 // in the module peers, with an etcd server
+	Etcdctl              // in the module peers, which builds etcdctl, on the document's watchd
 	Mention              // nowhere: a command named in a sentence; its help must exist
 	Steps                // nowhere: steps of .ci/run, which must exist
 	Nowhere              // nowhere, as Why says
@@ -40,7 +42,8 @@ const (
 var endpoint = regexp.MustCompile(`etcds?://[\w.:,-]+`)
 
 // RuleFor returns the rule of a command, and false if there is none. A command
-// that names an endpoint, or works in the folder peers, belongs to its test.
+// that names an endpoint, or works in the folder peers, belongs to its test;
+// localhost:2379 is the watchd that the document started before.
 func RuleFor(e Example) (Rule, bool) {
 	if e.Inline && named.MatchString(e.Text) {
 		return Rule{Match: named.String(), Where: Mention}, true
@@ -52,7 +55,7 @@ func RuleFor(e Example) (Rule, bool) {
 		if r.Where == Here && strings.HasPrefix(e.Text, "cd peers") {
 			r.Where = Peers
 		}
-		if r.Where == Here && endpoint.MatchString(e.Text) {
+		if r.Where == Here && endpoint.MatchString(e.Text) && !strings.Contains(e.Text, localhost) {
 			r.Where = Etcd
 		}
 		return r, true
@@ -61,7 +64,7 @@ func RuleFor(e Example) (Rule, bool) {
 }
 
 // named is a command without arguments: "watchbench compare does this".
-var named = regexp.MustCompile(`^watchbench (compare|diff|max|report|verify|run|top|completion)$`)
+var named = regexp.MustCompile(`^watchbench (compare|diff|max|report|verify|run|top|completion)$|^watchd (snapshot|snapshot restore|snapshot status|migrate|verify|version|help|completion)$`)
 
 // Sizes for a test. What a scenario has no use for may not be given.
 const (
@@ -73,7 +76,17 @@ const (
 // twoResults makes the files of a branch and of what it came from.
 const twoResults = "for f in main pr; do [ -e $f.json ] || watchbench run -q -b mem -s notify --shape one-key -w 20 --streams 2 -d 300ms --warmup 0s --count 6 --json $f.json; done"
 
+// served is what a watchd in a test is given: a port that is free, a log that
+// is read.
+const served = "--listen-client-urls http://127.0.0.1:0 --log-format json --log-outputs stderr"
+
+const ready = "ready to serve client requests"
+
 var rules = []Rule{
+	{Match: `^(go run \./cmd/)?watchd( --(backend|data-dir|durability) \S+)+$`, Replace: []string{"/var/lib/watchd", "watchd", "/tmp/x", "x", "DIR", "dir"}, Append: served, Serves: ready},
+	{Match: `^etcdctl watch `, Serves: "PUT", Where: Etcdctl},
+	{Match: `^(etcdctl|curl) `, Where: Etcdctl},
+
 	{Match: `^\.ci/run`, Where: Steps, Why: "it runs this test, among others"},
 	{Match: `^(cd peers && )?go (build|vet|test) \./\.\.\.`, Where: Nowhere, Why: "steps of .ci/run do this"},
 	{Match: `^go install `, Replace: []string{"github.com/watchkv/watchkv/cmd/watchbench@latest", "./cmd/watchbench"}, Whole: true},

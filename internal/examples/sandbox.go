@@ -17,9 +17,17 @@ import (
 // builds the repository's sources, files are the sandbox's own, and
 // "watchbench" is a program that was built before. One command at a time.
 type Sandbox struct {
-	dir  string
-	env  []string
-	done []string // commands of Rule.Before that ran
+	dir     string
+	env     []string
+	done    []string   // commands of Rule.Before that ran
+	running []*serving // until Stop
+	address string     // of the watchd among them, "" if there is none
+}
+
+// Programs are what was built before. All are absolute paths; Etcdctl may be
+// "" where no command needs it.
+type Programs struct {
+	Watchbench, Watchd, Etcdctl string
 }
 
 const shortest = 4 * time.Minute // more than a small command takes on a slow and busy machine
@@ -32,13 +40,28 @@ esac
 exec "$WATCHBENCH" "$@"
 `
 
+// scripts of "watchd" and "etcdctl": one that serves picks a free port, the
+// other asks it.
+const (
+	watchdScript = `#!/bin/sh
+case ${1:--} in
+-*) exec "$WATCHD" "$@" $APPEND ;;
+esac
+exec "$WATCHD" "$@"
+`
+	etcdctlScript = `#!/bin/sh
+exec "$ETCDCTL" "$@"
+`
+)
+
 // script of "go": it works in the repository, the program it runs does not.
 const goScript = `#!/bin/sh
 below=${PWD#"$SANDBOX"}
 case $1$2 in
-run./cmd/watchbench)
+run./cmd/watchbench | run./cmd/watchd)
+	program=${2#./cmd/}
 	shift 2
-	exec watchbench "$@"
+	exec "$program" "$@"
 	;;
 run*)
 	package=$2
@@ -52,8 +75,8 @@ cd "$REPO$below" && exec "$GO" "$@" $APPEND
 `
 
 // NewSandbox prepares dir, which must be empty and belongs to the sandbox.
-// repo is the clone, program the built watchbench. Both are absolute.
-func NewSandbox(dir, repo, program string) (*Sandbox, error) {
+// repo is the clone, an absolute path.
+func NewSandbox(dir, repo string, programs Programs) (*Sandbox, error) {
 	goTool, err := exec.LookPath("go")
 	if err != nil {
 		return nil, err
@@ -72,14 +95,14 @@ func NewSandbox(dir, repo, program string) (*Sandbox, error) {
 			return nil, err
 		}
 	}
-	for name, script := range map[string]string{"watchbench": watchbenchScript, "go": goScript} {
+	for name, script := range map[string]string{"watchbench": watchbenchScript, "watchd": watchdScript, "etcdctl": etcdctlScript, "go": goScript} {
 		if err := os.WriteFile(filepath.Join(bin, name), []byte(script), 0o755); err != nil {
 			return nil, err
 		}
 	}
 	return &Sandbox{dir: dir, env: append(os.Environ(),
 		"PATH="+bin+string(filepath.ListSeparator)+os.Getenv("PATH"), "LANG=C.UTF-8",
-		"SANDBOX="+dir, "REPO="+repo, "WATCHBENCH="+program, "GO="+goTool, "GOBIN="+filepath.Join(dir, ".gobin"),
+		"SANDBOX="+dir, "REPO="+repo, "WATCHBENCH="+programs.Watchbench, "WATCHD="+programs.Watchd, "ETCDCTL="+programs.Etcdctl, "GO="+goTool, "GOBIN="+filepath.Join(dir, ".gobin"),
 		"GOCACHE="+cache[0], "GOMODCACHE="+cache[1], "GOPATH="+cache[2], "GOENV="+cache[3],
 		"HOME="+filepath.Join(dir, ".home"),
 		"XDG_CACHE_HOME="+filepath.Join(dir, ".cache"), "TMPDIR="+filepath.Join(dir, ".tmp"))}, nil
@@ -100,6 +123,7 @@ func (s *Sandbox) Run(ctx context.Context, e Example, r Rule, etcd string, whole
 	if strings.HasPrefix(text, "go run . ") {
 		text = "cd peers && " + text
 	}
+	text = s.atDaemon(text)
 	limit := shortest
 	small := r.Append
 	if whole && r.Whole {
@@ -112,6 +136,9 @@ func (s *Sandbox) Run(ctx context.Context, e Example, r Rule, etcd string, whole
 			return fmt.Errorf("%s\nneeds: %s\nexit code %d, %v\n%s", e, before, code, err, out)
 		}
 		s.done = append(s.done, before)
+	}
+	if r.Serves != "" {
+		return s.serve(e, r, text, r.Append)
 	}
 	code, out, err := s.shell(ctx, text, small)
 	right := r.Exit
@@ -130,9 +157,9 @@ func (s *Sandbox) Run(ctx context.Context, e Example, r Rule, etcd string, whole
 // shell runs a line of bash, which is what most readers type into.
 func (s *Sandbox) shell(ctx context.Context, line, small string) (code int, output string, err error) {
 	var out bytes.Buffer
-	cmd := exec.CommandContext(ctx, "bash", "-o", "pipefail", "-c", line)
-	cmd.Dir, cmd.Stdout, cmd.Stderr = s.dir, &out, &out
-	cmd.Env = append(slices.Clone(s.env), "APPEND="+small)
+	cmd := exec.CommandContext(ctx, "bash", bash(line)...)
+	s.dress(cmd, small)
+	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = 5 * time.Second
 	together(cmd)
 	err = cmd.Run()
@@ -141,4 +168,18 @@ func (s *Sandbox) shell(ctx context.Context, line, small string) (code int, outp
 		return exit.ExitCode(), out.String(), nil
 	}
 	return 0, out.String(), errors.Join(ctx.Err(), err)
+}
+
+// command is a line of bash that nobody waits for.
+func (s *Sandbox) command(line, small string) *exec.Cmd {
+	cmd := exec.Command("bash", bash(line)...)
+	s.dress(cmd, small)
+	return cmd
+}
+
+func bash(line string) []string { return []string{"-o", "pipefail", "-c", line} }
+
+func (s *Sandbox) dress(cmd *exec.Cmd, small string) {
+	cmd.Dir = s.dir
+	cmd.Env = append(slices.Clone(s.env), "APPEND="+small, "ETCDCTL_ENDPOINTS="+s.address)
 }

@@ -2,6 +2,17 @@
 
 package examples
 
-import "os/exec"
+import (
+	"errors"
+	"os"
+	"os/exec"
+)
 
 func together(*exec.Cmd) {}
+
+func signalTogether(cmd *exec.Cmd, _ os.Signal) error {
+	if err := cmd.Process.Kill(); !errors.Is(err, os.ErrProcessDone) {
+		return err
+	}
+	return nil
+}

@@ -3,6 +3,8 @@
 package examples
 
 import (
+	"errors"
+	"os"
 	"os/exec"
 	"syscall"
 )
@@ -10,5 +12,17 @@ import (
 // together lets a command that takes too long end with all that it started.
 func together(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	if cmd.Cancel != nil {
+		cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	}
+}
+
+// signalTogether signals a command and all that it started. One that is gone
+// is no error.
+func signalTogether(cmd *exec.Cmd, s os.Signal) error {
+	err := syscall.Kill(-cmd.Process.Pid, s.(syscall.Signal))
+	if errors.Is(err, syscall.ESRCH) {
+		return nil
+	}
+	return err
 }
