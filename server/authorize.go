@@ -24,7 +24,7 @@ type Authorizer interface {
 type Access struct {
 	Method   string // of grpc, such as "/etcdserverpb.KV/Put"
 	Action   Action
-	Key, End []byte // the range as it came on the wire; both nil for ActionAdmin
+	Key, End []byte // the range as it came on the wire; nil for the last two actions
 }
 
 // Action is a kind of access.
@@ -34,7 +34,8 @@ type Action uint8
 const (
 	ActionRead Action = iota + 1
 	ActionWrite
-	ActionAdmin
+	ActionAdmin    // what concerns the whole server
+	ActionIdentify // nothing but being somebody the server knows
 )
 
 // String names the action in a word.
@@ -46,6 +47,8 @@ func (a Action) String() string {
 		return "write"
 	case ActionAdmin:
 		return "admin"
+	case ActionIdentify:
+		return "identify"
 	}
 	return "unknown"
 }
@@ -62,9 +65,12 @@ func (s *Server) authorize(ctx context.Context, method string, action Action, ke
 	return toGRPC(err)
 }
 
-// authorizeAdmin is for what concerns the whole server.
 func (s *Server) authorizeAdmin(ctx context.Context, method string) error {
 	return s.authorize(ctx, method, ActionAdmin, nil, nil)
+}
+
+func (s *Server) authorizeIdentity(ctx context.Context, method string) error {
+	return s.authorize(ctx, method, ActionIdentify, nil, nil)
 }
 
 // authorizePut asks for the key, and for reading what was there.

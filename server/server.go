@@ -7,8 +7,12 @@ import (
 	"math"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3election/v3electionpb"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3lock/v3lockpb"
 	"google.golang.org/grpc"
+	healthpb "google.golang.org/grpc/health/grpc_health_v1"
 	"google.golang.org/grpc/keepalive"
+	"google.golang.org/grpc/reflection"
 
 	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/server/wire"
@@ -26,7 +30,8 @@ type Server struct {
 	stopping context.Context
 	stop     context.CancelFunc
 
-	watch *watchService
+	watch    *watchService
+	loopback *loopback
 }
 
 // New makes a server of parts.
@@ -43,6 +48,7 @@ func New(p Parts, cfg Config) (*Server, error) {
 	s.memberID = idOf("member", s.cfg.Name)
 	s.watch = newWatchService(s)
 	s.metrics = s.newMetrics()
+	s.loopback = &loopback{server: s}
 	return s, nil
 }
 
@@ -83,6 +89,17 @@ const requestOverhead = 512 * 1024
 // Register adds the services to g.
 func (s *Server) Register(g *grpc.Server) {
 	defer s.metrics.Registered(g) // every method, once all are there
+	s.registerStore(g)
+	pb.RegisterClusterServer(g, &clusterService{server: s})
+	pb.RegisterAuthServer(g, &authService{server: s})
+	v3lockpb.RegisterLockServer(g, &lockService{loopback: s.loopback})
+	v3electionpb.RegisterElectionServer(g, &electionService{loopback: s.loopback})
+	healthpb.RegisterHealthServer(g, &healthService{server: s})
+	reflection.Register(g)
+}
+
+// registerStore adds the services that are not made of others.
+func (s *Server) registerStore(g *grpc.Server) {
 	pb.RegisterKVServer(g, s.metrics.KV(&kvService{server: s, store: s.parts.Store}))
 	pb.RegisterWatchServer(g, s.watch)
 }
@@ -96,8 +113,9 @@ func (s *Server) EndStreams() { s.stop() }
 // beside it.
 func (s *Server) Close() error {
 	s.stop()
+	err := s.loopback.close()
 	s.watch.close()
-	return nil
+	return err
 }
 
 // header is the header of an answer that belongs to revision rev.

@@ -106,6 +106,10 @@ var rules = []rule{
 		ours: []string{"backend", "mvcc", "watch", "lease", "server/*"},
 		libs: []string{
 			"go.etcd.io/etcd/api/v3", "go.etcd.io/etcd/client/v3", "google.golang.org/grpc", "google.golang.org/protobuf",
+			"go.etcd.io/etcd/client/pkg/v3/types", "go.uber.org/zap",
+			// Messages and services that etcd's api module lacks, no more of its server.
+			"go.etcd.io/etcd/server/v3/etcdserver/api/v3lock/v3lockpb",
+			"go.etcd.io/etcd/server/v3/etcdserver/api/v3election/v3electionpb",
 		},
 	},
 	// The file is bbolt's whatever the engine.

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/authpb"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
@@ -219,4 +220,66 @@ func TestRange_SortsTiesAsEtcd(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A server without users answers what an etcd without users does, up to making
+// one.
+func TestAuth_AnswersAsEtcd(t *testing.T) {
+	theirs, ours := pb.NewAuthClient(startEtcd(t).conn), pb.NewAuthClient(startOurs(t).conn)
+	ctx := t.Context()
+	permission := func(key, end string) *authpb.Permission {
+		return &authpb.Permission{Key: []byte(key), RangeEnd: []byte(end)}
+	}
+	for _, test := range []struct {
+		name string
+		call func(c pb.AuthClient) (proto.Message, error)
+	}{
+		{"enable", func(c pb.AuthClient) (proto.Message, error) { return c.AuthEnable(ctx, &pb.AuthEnableRequest{}) }},
+		{"disable", func(c pb.AuthClient) (proto.Message, error) { return c.AuthDisable(ctx, &pb.AuthDisableRequest{}) }},
+		{"status", func(c pb.AuthClient) (proto.Message, error) { return c.AuthStatus(ctx, &pb.AuthStatusRequest{}) }},
+		{"authenticate", func(c pb.AuthClient) (proto.Message, error) {
+			return c.Authenticate(ctx, &pb.AuthenticateRequest{Name: "root", Password: "x"})
+		}},
+		{"nameless user", func(c pb.AuthClient) (proto.Message, error) {
+			return c.UserAdd(ctx, &pb.AuthUserAddRequest{Password: "x"})
+		}},
+		{"user", func(c pb.AuthClient) (proto.Message, error) { return c.UserGet(ctx, &pb.AuthUserGetRequest{Name: "a"}) }},
+		{"users", func(c pb.AuthClient) (proto.Message, error) { return c.UserList(ctx, &pb.AuthUserListRequest{}) }},
+		{"delete user", func(c pb.AuthClient) (proto.Message, error) {
+			return c.UserDelete(ctx, &pb.AuthUserDeleteRequest{Name: "a"})
+		}},
+		{"password", func(c pb.AuthClient) (proto.Message, error) {
+			return c.UserChangePassword(ctx, &pb.AuthUserChangePasswordRequest{Name: "a", Password: "x"})
+		}},
+		{"grant role", func(c pb.AuthClient) (proto.Message, error) {
+			return c.UserGrantRole(ctx, &pb.AuthUserGrantRoleRequest{User: "a", Role: "r"})
+		}},
+		{"revoke role", func(c pb.AuthClient) (proto.Message, error) {
+			return c.UserRevokeRole(ctx, &pb.AuthUserRevokeRoleRequest{Name: "a", Role: "r"})
+		}},
+		{"nameless role", func(c pb.AuthClient) (proto.Message, error) { return c.RoleAdd(ctx, &pb.AuthRoleAddRequest{}) }},
+		{"role", func(c pb.AuthClient) (proto.Message, error) { return c.RoleGet(ctx, &pb.AuthRoleGetRequest{Role: "r"}) }},
+		{"roles", func(c pb.AuthClient) (proto.Message, error) { return c.RoleList(ctx, &pb.AuthRoleListRequest{}) }},
+		{"delete role", func(c pb.AuthClient) (proto.Message, error) {
+			return c.RoleDelete(ctx, &pb.AuthRoleDeleteRequest{Role: "r"})
+		}},
+		{"grant nothing", func(c pb.AuthClient) (proto.Message, error) {
+			return c.RoleGrantPermission(ctx, &pb.AuthRoleGrantPermissionRequest{Name: "r"})
+		}},
+		{"grant no range", func(c pb.AuthClient) (proto.Message, error) {
+			return c.RoleGrantPermission(ctx, &pb.AuthRoleGrantPermissionRequest{Name: "r", Perm: permission("b", "a")})
+		}},
+		{"grant all", func(c pb.AuthClient) (proto.Message, error) {
+			return c.RoleGrantPermission(ctx, &pb.AuthRoleGrantPermissionRequest{Name: "r", Perm: permission("b", "\x00")})
+		}},
+		{"revoke permission", func(c pb.AuthClient) (proto.Message, error) {
+			return c.RoleRevokePermission(ctx, &pb.AuthRoleRevokePermissionRequest{Role: "r", Key: []byte("a")})
+		}},
+	} {
+		assert.Equal(t, show(test.call(theirs)), show(test.call(ours)), test.name)
+	}
+	_, err := ours.UserAdd(ctx, &pb.AuthUserAddRequest{Name: "a", Password: "x"})
+	assert.ErrorContains(t, err, "watchd keeps no users")
+	_, err = ours.RoleAdd(ctx, &pb.AuthRoleAddRequest{Name: "a"})
+	assert.ErrorContains(t, err, "watchd keeps no users")
 }
