@@ -35,7 +35,7 @@ type config struct {
 	keepAliveMin, keepAliveInterval, keepAliveTimeout time.Duration
 
 	compactMode, compactRetention string
-	slowRequest                   time.Duration
+	slowRequest, slowApply        time.Duration
 
 	progressInterval             time.Duration
 	maxWatches, maxStreamWatches int64
@@ -95,7 +95,7 @@ func defaults() *config {
 		keepAliveTimeout:  20 * time.Second,
 
 		compactMode: "periodic", compactRetention: "0",
-		slowRequest: 300 * time.Millisecond,
+		slowRequest: 300 * time.Millisecond, slowApply: 100 * time.Millisecond,
 
 		progressInterval: 10 * time.Minute,
 

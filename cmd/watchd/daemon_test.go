@@ -32,18 +32,19 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	// A program built with -race waits a second before it ends, for reports.
-	os.Setenv("GORACE", os.Getenv("GORACE")+" atexit_sleep_ms=10")
 	testscript.Main(m, map[string]func(){"watchd": main})
 }
 
 // TestScript runs the binary as people do, where it does not serve.
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, Setup: func(env *testscript.Env) error {
-		env.Setenv("GORACE", os.Getenv("GORACE"))
+		env.Setenv("GORACE", "atexit_sleep_ms=10")
 		return nil
 	}})
 }
+
+// endsSoon: a program built with -race waits a second before it ends.
+const endsSoon = "GORACE=atexit_sleep_ms=10"
 
 const (
 	anyPort = "http://127.0.0.1:0"
@@ -65,7 +66,7 @@ type process struct {
 func launch(t *testing.T, environ []string, args ...string) (*process, <-chan string) {
 	t.Helper()
 	p := &process{t: t, cmd: exec.Command("watchd", args...), ended: make(chan struct{})}
-	p.cmd.Env = append(os.Environ(), environ...)
+	p.cmd.Env = append(append(os.Environ(), endsSoon), environ...)
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, p.cmd.Start())
@@ -313,7 +314,9 @@ func TestStart_Fails(t *testing.T) {
 			if name != "port" {
 				args = append(args, "--listen-client-urls", anyPort)
 			}
-			out, err := exec.Command("watchd", append(args, "--log-level", "error")...).CombinedOutput()
+			cmd := exec.Command("watchd", append(args, "--log-level", "error")...)
+			cmd.Env = append(os.Environ(), endsSoon)
+			out, err := cmd.CombinedOutput()
 			var exit *exec.ExitError
 			require.True(t, errors.As(err, &exit), "%v: %s", err, out)
 			assert.Equal(t, exitFailed, exit.ExitCode())

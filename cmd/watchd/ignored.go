@@ -36,7 +36,7 @@ var why = []struct {
 	{"data are checked when they are read, and by watchd verify", `corrupt-check-time compact-hash-check-time`},
 	{"none of etcd's features of today changes what clients see", `feature-gates`},
 	{"logs are written by Go's slog; files are for logrotate (copytruncate)", `
-		logger enable-log-rotation! log-rotation-config-json warning-apply-duration`},
+		logger enable-log-rotation! log-rotation-config-json`},
 	{"there is no tracing", `
 		enable-distributed-tracing! distributed-tracing-address distributed-tracing-service-name
 		distributed-tracing-instance-id distributed-tracing-sampling-rate`},

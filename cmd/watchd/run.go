@@ -19,6 +19,7 @@ import (
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/server"
+	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/watch"
 )
 
@@ -75,14 +76,38 @@ func run(ctx context.Context, c *config, log *slog.Logger) (err error) {
 	if len(c.advertise) == 0 {
 		c.advertise = c.listenClient
 	}
-	srv, err := server.New(parts, server.Config{
-		Name: c.name, ClientURLs: urlTexts(c.advertise), MaxRequestBytes: int(c.maxRequestBytes), MaxTxnOps: int(c.maxTxnOps), Logger: log,
-	})
+	srv, err := server.New(parts, serverConfig(c, log))
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
 	closers.add("server", srv.Close)
 	return serve(ctx, srv, listener, parts.Store, log)
+}
+
+// serverConfig is what of the settings is the API's.
+func serverConfig(c *config, log *slog.Logger) server.Config {
+	return server.Config{
+		Name: c.name, ClientURLs: urlTexts(c.advertise),
+		MaxRequestBytes: int(c.maxRequestBytes), MaxTxnOps: int(c.maxTxnOps), MaxConcurrentStreams: uint32(c.maxStreams),
+		KeepAlive:            server.KeepAlive{MinTime: orOff(c.keepAliveMin), Interval: orOff(c.keepAliveInterval), Timeout: orOff(c.keepAliveTimeout)},
+		WatchMaxLagRevisions: c.maxLagRevisions, WatchMaxLagBytes: c.maxLagBytes,
+		Metrics: metrics.Config{
+			Extensive: c.metrics == "extensive", SlowApply: c.slowApply, Identity: metrics.Identity{Program: "watchd " + version},
+		},
+		Logger: log,
+	}
+}
+
+// leastRecordBytes is mvcc's own default. A request that is let in may be one
+// record.
+const leastRecordBytes = 8 << 20
+
+// orOff is a duration of a flag, 0 being off, as server.KeepAlive has it.
+func orOff(d time.Duration) time.Duration {
+	if d == 0 {
+		return -1
+	}
+	return d
 }
 
 // openParts opens what stands between the engine and the API.
@@ -93,6 +118,7 @@ func openParts(c *config, engine backend.Engine, log *slog.Logger, closers *clos
 	}
 	store, err := mvcc.Open(engine, mvcc.Config{
 		Durability: c.durability, QuotaBytes: c.quota(), MinFreeBytes: c.minFreeBytes, AutoCompact: compact, Logger: log,
+		MaxRecordBytes: int(max(leastRecordBytes, c.maxRequestBytes)),
 	})
 	if err != nil {
 		return server.Parts{}, failed("--data-dir %q: %v", c.directory(), err)
@@ -140,8 +166,9 @@ func serve(ctx context.Context, srv *server.Server, listener net.Listener, store
 	}
 	log.Info("stopping", "reason", context.Cause(ctx))
 	tell(log, daemon.SdNotifyStopping)
-	err := srv.Close()
+	srv.EndStreams()
 	stopGracefully(g, log)
+	var err error
 	if text := store.Stats().Failed; text != "" {
 		err = errors.Join(err, failed("writing had ended before: %s", text))
 	}

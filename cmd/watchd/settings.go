@@ -273,6 +273,11 @@ func shownSettings() []setting {
 			take: toDuration(0, func(c *config) *time.Duration { return &c.slowRequest }),
 		},
 		{
+			name: "warning-apply-duration", group: groupShown, word: "TIME", unset: "100ms", form: duration, text: "requests that take longer count as slow",
+			more: "In etcd_server_slow_apply_total.",
+			take: toDuration(0, func(c *config) *time.Duration { return &c.slowApply }),
+		},
+		{
 			name: "metrics", group: groupShown, word: "basic|extensive", unset: "basic", values: details, text: "extensive adds histograms of gRPC calls",
 			take: toOneOf(details, func(c *config) *string { return &c.metrics }),
 		},
