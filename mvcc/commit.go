@@ -20,7 +20,8 @@ type group struct {
 // staged is what a transaction left behind when it released the writer lock.
 type staged struct {
 	rev   int64  // its own revision, or the one it ran at if it changed nothing
-	wrote bool   // it made a revision
+	wrote bool   // it made a revision, or wrote beside history
+	apart bool   // it wrote beside history only
 	group *group // Sync: what must be visible before the caller hears; nil: nothing
 	leads bool   // the caller began the group and commits it
 	woke  bool   // somebody was waiting for the revision
@@ -89,7 +90,7 @@ func (s *Store) await(ctx context.Context, st *staged) error {
 // outcome is the answer to a transaction whose group is done. Of a group that
 // failed an earlier part may be durable and visible.
 func (s *Store) outcome(st *staged) error {
-	if s.visible.Load() >= st.rev {
+	if s.visible.Load() >= st.rev && !st.apart {
 		return nil
 	}
 	return st.group.err
@@ -121,12 +122,22 @@ func (s *Store) stage(ctx context.Context, fn func(t *txn) error, measured bool)
 	}
 	t := &s.staging
 	defer t.end()
-	if err := t.run(fn); err != nil || len(t.events) == 0 {
+	if err := t.run(fn); err != nil || !t.wrote() {
 		st := staged{rev: s.next - 1}
 		if t.read {
 			st.group = s.newest
 		}
 		return st, err
+	}
+	t.queueBeside() // before the revision can be taken into a batch
+	if len(t.events) == 0 {
+		st := staged{rev: s.next - 1, wrote: true, apart: true}
+		if s.relaxed() {
+			s.background.pendingGrew(0, s.beside.waiting.Load(), s.cfg.PendingBytes)
+		} else {
+			s.joinLocked(&st)
+		}
+		return st, nil
 	}
 	st := staged{rev: s.next, wrote: true}
 	s.next++
@@ -139,6 +150,13 @@ func (s *Store) stage(ctx context.Context, fn func(t *txn) error, measured bool)
 		s.background.pendingGrew(before, after, s.cfg.PendingBytes)
 		return st, nil
 	}
+	s.joinLocked(&st)
+	return st, nil
+}
+
+// joinLocked makes st part of the open group; whoever begins one leads it.
+// Needs writer.
+func (s *Store) joinLocked(st *staged) {
 	if s.open == nil {
 		s.open = &group{done: make(chan struct{})}
 		s.newest = s.open
@@ -148,7 +166,6 @@ func (s *Store) stage(ctx context.Context, fn func(t *txn) error, measured bool)
 	s.open.end = st.rev
 	s.gathering.join()
 	st.group = s.open
-	return st, nil
 }
 
 // refusal is why no write is taken; nil if it is.
@@ -196,13 +213,14 @@ func (s *Store) take(g *group) (end, size int64) {
 }
 
 // applyThroughLocked writes every revision up to end that is not applied yet,
-// whole revisions to a batch, and in Sync shows each batch as soon as it is
-// durable. meta is added to the first batch. Needs applyMu.
+// and what was staged beside history until then, whole transactions to a
+// batch, and in Sync shows each batch as soon as it is durable. meta is added
+// to the first batch. Needs applyMu.
 func (s *Store) applyThroughLocked(end int64, meta []backend.Op) (woke bool, err error) {
 	if f := s.failure.Load(); f != nil {
 		return false, f.err()
 	}
-	for from := s.applied.Load() + 1; from <= end || len(meta) > 0; from = s.applied.Load() + 1 {
+	for from := s.applied.Load() + 1; from <= end || len(meta) > 0 || s.beside.owes(end); from = s.applied.Load() + 1 {
 		last := s.fillLocked(from, end, meta)
 		meta = nil
 		if s.batch.Len() == 0 {
@@ -212,12 +230,20 @@ func (s *Store) applyThroughLocked(end int64, meta []backend.Op) (woke bool, err
 			err = s.applyLocked(&s.batch, backend.Sync)
 		}
 		if err != nil {
-			return woke, s.fail(fmt.Errorf("revisions %d to %d: %w", from, last, err))
+			return woke, s.fail(batchError(from, last, err))
 		}
 		s.settle(last)
 		woke = s.publish(last) || woke
 	}
 	return woke, nil
+}
+
+// batchError says of which batch err is the end.
+func batchError(from, last int64, err error) error {
+	if last < from {
+		return fmt.Errorf("records beside revision %d: %w", last, err)
+	}
+	return fmt.Errorf("revisions %d to %d: %w", from, last, err)
 }
 
 // settle notes that everything up to rev is durable.
@@ -238,25 +264,30 @@ func (s *Store) publish(rev int64) (woke bool) {
 	return s.shown.wake()
 }
 
-// fillLocked puts meta and as many whole revisions from from on into the
-// store's batch as fit, and returns the last of them, from-1 if none. An
-// empty batch means that the first revision is too large for any.
+// fillLocked puts meta and as many whole transactions from from on into the
+// store's batch as fit, and returns the last revision of them, from-1 if none.
+// An empty batch means that the first revision is too large for any.
 func (s *Store) fillLocked(from, end int64, meta []backend.Op) (last int64) {
 	s.batch.Reset()
 	s.keys = s.keys[:0]
-	for _, op := range meta {
-		addMeta(&s.batch, op)
+	addOps(&s.batch, meta)
+	if s.fillBesideLocked(min(from-1, end)) {
+		return from - 1
 	}
 	for rev := from; rev <= end; rev++ {
 		events := s.tail.events(rev)
 		bytes, ops := batchWeight(events)
-		bytes += s.batch.Size()
-		ops += s.batch.Len()
-		tooLarge := s.limits.batchBytes > 0 && bytes > s.limits.batchBytes || s.limits.batchOps > 0 && ops > s.limits.batchOps
-		if tooLarge || rev > from && bytes > s.tuning.partBytes {
+		ownBytes, ownOps := s.beside.weight(rev)
+		bytes += s.batch.Size() + ownBytes
+		ops += s.batch.Len() + ownOps
+		if s.limits.exceeded(bytes, ops) || rev > from && bytes > s.tuning.partBytes {
 			return rev - 1
 		}
 		s.addRecords(events, rev, 0)
+		addOps(&s.batch, s.beside.takeOwn(rev))
+		if s.fillBesideLocked(rev) {
+			return rev
+		}
 	}
 	return max(end, from-1)
 }

@@ -42,7 +42,10 @@ func TestCommit_VisibleAfterApply(t *testing.T) {
 		answers <- fmt.Sprintf("read %s %d %v", seen.Value, rev, err)
 	}()
 	go func() {
-		res, err := s.Txn(ctx, Txn{If: []Compare{{Target: TargetMod, Relation: Equal, Key: []byte("a"), Int: 2}}})
+		res, err := s.Txn(ctx, Txn{
+			If:   []Compare{{Target: TargetMod, Relation: Equal, Key: []byte("a"), Int: 2}},
+			Then: []Op{{Type: OpPut, Key: []byte("b")}},
+		})
 		answers <- fmt.Sprintf("txn %v %d %v", res.Succeeded, res.Rev, err)
 	}()
 	<-read

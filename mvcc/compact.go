@@ -2,6 +2,7 @@ package mvcc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -26,6 +27,30 @@ func (s *Store) Compact(ctx context.Context, rev int64) error {
 		return err
 	}
 	return s.awaitCompaction(ctx, rev)
+}
+
+// StartCompact is Compact that returns as soon as the revision is compacted,
+// durably and for every reader; the records are deleted behind it, and after
+// the next Open if need be. It waits for a compaction that is deleting now.
+func (s *Store) StartCompact(ctx context.Context, rev int64) error {
+	if err := s.takeToken(ctx); err != nil {
+		return err
+	}
+	if err := s.schedule(rev); err != nil {
+		s.giveToken()
+		return err
+	}
+	if !s.spawn(func(ctx context.Context) { s.compactBehind(ctx, rev) }) {
+		s.giveToken()
+	}
+	return nil
+}
+
+// compactBehind is finishCompaction with nobody waiting for its error.
+func (s *Store) compactBehind(ctx context.Context, rev int64) {
+	if err := s.finishCompaction(ctx, rev); err != nil && !errors.Is(err, ErrClosed) {
+		s.cfg.Logger.Error("deleting compacted history", "revision", rev, "error", err)
+	}
 }
 
 // awaitCompaction runs what is left of a scheduled compaction, for the holder

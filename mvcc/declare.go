@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 )
 
@@ -14,28 +15,22 @@ import (
 // It is refused whole, whatever branch would run, with ErrEmptyKey if a key is
 // empty, and with ErrDuplicateKey if it could write a key twice, by etcd's
 // rule: see checkWrites. Further errors are those of Update, ErrKeyMissing,
-// and those of Range for OpRange. It takes the writer's way even if it only
-// reads, so a read-only store refuses it.
+// and those of Range for OpRange.
+//
+// One without writes reads the visible revision and waits for nobody. So does
+// one with writes on a store that takes none: if the branches chosen only
+// read it answers, else with what refuses writing.
 func (s *Store) Txn(ctx context.Context, t Txn) (TxnResult, error) {
-	if err := checkTxn(&t); err != nil {
+	if err := t.check(); err != nil {
 		return TxnResult{}, err
 	}
-	for _, branch := range [2][]Op{t.Then, t.Else} {
-		if _, _, err := checkWrites(branch); err != nil {
-			return TxnResult{}, err
-		}
+	if refusal := s.refusal(); refusal != nil || !t.mayWrite() {
+		return s.readTxn(ctx, &t, refusal)
 	}
 	var res TxnResult
-	rev, err := s.write(ctx, func(x *txn) error {
+	rev, err := s.write(ctx, func(x *txn) (err error) {
 		x.rewrites = true
-		path, err := x.decide(&t, nil)
-		if err != nil {
-			return err
-		}
-		if _, err := x.checkBranches(&t, path, t.CheckLease); err != nil {
-			return err
-		}
-		res, _, err = x.runDeclared(&t, path)
+		res, err = x.declared(&t)
 		return err
 	})
 	if err != nil {
@@ -43,6 +38,89 @@ func (s *Store) Txn(ctx context.Context, t Txn) (TxnResult, error) {
 	}
 	res.setRev(rev)
 	return res, nil
+}
+
+// Txn runs a declarative transaction as a part of this one, as Store.Txn does:
+// on what was written before it, and with an answer whose revisions are the
+// transaction's as far as it got. Only if nothing was written before it may
+// it write a key twice where etcd lets it. After an error of it the whole
+// transaction fails, whatever its closure returns.
+func (tx *WriteTx) Txn(t Txn) (TxnResult, error) {
+	if tx.t == nil {
+		return TxnResult{}, ErrTxDone
+	}
+	x := tx.t
+	if err := t.check(); err != nil {
+		return TxnResult{}, err
+	}
+	x.rewrites = len(x.events) == 0
+	defer func() { x.rewrites = false }()
+	res, err := x.declared(&t)
+	if err != nil {
+		x.broken = err
+		return TxnResult{}, err
+	}
+	res.setRev(x.current())
+	return res, nil
+}
+
+// check answers what is wrong with t whatever the state.
+func (t *Txn) check() error {
+	if err := checkTxn(t); err != nil {
+		return err
+	}
+	for _, branch := range [2][]Op{t.Then, t.Else} {
+		if _, _, err := checkWrites(branch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// mayWrite reports whether some branch puts or deletes.
+func (t *Txn) mayWrite() bool {
+	for _, branch := range [2][]Op{t.Then, t.Else} {
+		for i := range branch {
+			if op := &branch[i]; op.Type == OpPut || op.Type == OpDeleteRange || op.Type == OpTxn && op.Txn.mayWrite() {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// readTxn runs t on the visible revision; refusal is the answer to its writes.
+func (s *Store) readTxn(ctx context.Context, t *Txn, refusal error) (TxnResult, error) {
+	for {
+		if err := s.readable(ctx); err != nil {
+			return TxnResult{}, err
+		}
+		current := s.visible.Load()
+		x := txn{s: s, rev: current + 1, refusal: refusal}
+		res, err := x.declared(t)
+		if err == nil {
+			err = s.checkRead(current) // what the index was asked for may have been trimmed
+		}
+		if errors.Is(err, ErrCompacted) && current < s.compactRev.Load() {
+			s.overtook(current)
+			continue
+		}
+		res.setRev(current)
+		return res, err
+	}
+}
+
+// declared decides t and runs the branches chosen.
+func (x *txn) declared(t *Txn) (TxnResult, error) {
+	path, err := x.decide(t, nil)
+	if err != nil {
+		return TxnResult{}, err
+	}
+	if _, err := x.checkBranches(t, path, t.CheckLease); err != nil {
+		return TxnResult{}, err
+	}
+	res, _, err := x.runDeclared(t, path)
+	return res, err
 }
 
 // setRev notes the revision after the whole transaction at every level.
@@ -128,7 +206,9 @@ func (x *txn) holds(c *Compare) (bool, error) {
 	x.read = true
 	span := SpanOf(c.Key, c.End)
 	if span.Single() && c.Target != TargetValue && c.Target != TargetLease {
-		return c.holdsFor(x.head(c.Key)), nil
+		if kv, ok := x.head(c.Key); ok {
+			return c.holdsFor(kv), nil
+		}
 	}
 	res, err := x.rangeKeys(c.Key, c.End, RangeOptions{})
 	if err != nil {
@@ -146,15 +226,21 @@ func (x *txn) holds(c *Compare) (bool, error) {
 }
 
 // head is a key's numbers as the index has them, without its record; zero if
-// the key does not exist.
-func (x *txn) head(key []byte) KeyValue {
+// the key does not exist. ok is false if its newest version is one that the
+// transaction does not see.
+func (x *txn) head(key []byte) (kv KeyValue, ok bool) {
 	x.s.mu.Lock()
 	defer x.s.mu.Unlock()
-	h, ok := x.s.index.find(key)
-	if !ok || h.newest.tombstone() {
-		return KeyValue{}
+	h, found := x.s.index.find(key)
+	switch {
+	case !found || h.empty():
+		return KeyValue{}, true
+	case h.newest.main > x.current():
+		return KeyValue{}, false
+	case h.newest.tombstone():
+		return KeyValue{}, true
 	}
-	return KeyValue{CreateRevision: h.create, ModRevision: h.newest.main, Version: h.count}
+	return KeyValue{CreateRevision: h.create, ModRevision: h.newest.main, Version: h.count}, true
 }
 
 func (c *Compare) holdsFor(kv KeyValue) bool {
@@ -194,10 +280,8 @@ func (x *txn) runDeclared(t *Txn, path []bool) (TxnResult, []bool, error) {
 		switch op.Type {
 		case OpRange:
 			r.Range, err = x.rangeKeys(op.Key, op.End, op.Range)
-		case OpPut:
-			r.Prev, err = x.putDeclared(op)
-		case OpDeleteRange:
-			r.Deleted, r.Prev, err = x.deleteDeclared(op)
+		case OpPut, OpDeleteRange:
+			err = x.runWrite(op, &r)
 		case OpTxn:
 			var nested TxnResult
 			nested, path, err = x.runDeclared(op.Txn, path)
@@ -209,6 +293,18 @@ func (x *txn) runDeclared(t *Txn, path []bool) (TxnResult, []bool, error) {
 		res.Results = append(res.Results, r)
 	}
 	return res, path, nil
+}
+
+func (x *txn) runWrite(op *Op, r *OpResult) (err error) {
+	switch {
+	case x.refusal != nil:
+		return x.refusal
+	case op.Type == OpPut:
+		r.Prev, err = x.putDeclared(op)
+	default:
+		r.Deleted, r.Prev, err = x.deleteDeclared(op)
+	}
+	return err
 }
 
 func (x *txn) putDeclared(op *Op) (prev []KeyValue, err error) {

@@ -48,6 +48,14 @@
 // Transactions may have two events for one key in one revision only where
 // etcd lets them: see checkWrites.
 //
+// # Leases and records beside history
+//
+// Which key is attached to which lease follows from the newest version of
+// each key; it is kept in memory (attach.go) and rebuilt by Open. That a lease
+// exists, and when it ends, is for package lease. Its records, like all that
+// a transaction writes with PutBeside, are no part of history: they go into
+// one batch with the transaction (beside.go).
+//
 // # Caveats
 //
 //   - A closure given to Update holds up every other writer.
@@ -70,6 +78,9 @@
 //	Store.writer    one transaction stages; assigns revisions
 //	Store.mu        index; at most 1024 keys of a walk in one hold
 //	tail.mu         leaf: newest events
+//	attachments.mu  leaf: which key is attached to which lease; one lease's keys
+//	                are copied under it
+//	besideQueue.mu  leaf: what is staged beside history
 //	signal.mu       leaf: who waits for a revision or for room
 //
 // # Goroutines

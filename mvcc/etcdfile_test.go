@@ -178,28 +178,41 @@ func TestEtcdFile_OnEveryEngine(t *testing.T) {
 	}
 }
 
-// A file that holds leases opens for reading only, and is not changed.
-func TestEtcdFile_LeasesAreReadOnly(t *testing.T) {
+// A file that holds leases opens for writing: its leases are kept, and which
+// keys are attached to them is known.
+func TestEtcdFile_Leases(t *testing.T) {
 	facts := readFacts(t, "leases.json")
+	want := map[int64][]string{}
+	for _, kv := range facts.Ranges[0].KVs {
+		if kv.Lease != 0 {
+			want[kv.Lease] = append(want[kv.Lease], string(kv.Key))
+		}
+	}
+	require.Len(t, want, 2)
 	for _, d := range engines.All() {
 		t.Run(d.Name, func(t *testing.T) {
 			engine := openEngine(t, d, t.TempDir())
 			copySpaces(t, openEtcdFile(t, "leases.db"), engine)
-			before := metaKeys(t, engine)
-			s := openOn(t, engine, Config{Durability: Relaxed(1)})
-			reason, readOnly := s.ReadOnly()
-			require.True(t, readOnly)
-			require.Contains(t, reason, "2 leases")
+			s := openOn(t, engine, Config{})
 			checkFacts(t, s, facts)
-			_, err := s.Put(ctx, []byte("a"), nil)
-			require.ErrorIs(t, err, ErrReadOnly)
-			require.ErrorContains(t, err, "2 leases")
-			require.ErrorIs(t, s.Compact(ctx, 5), ErrReadOnly)
-			require.ErrorIs(t, s.Bump(ctx, 5), ErrReadOnly)
-			require.NoError(t, s.Close())
-			require.Equal(t, before, metaKeys(t, engine))
+			for id, keys := range want {
+				require.Equal(t, keys, texts(s.LeaseKeys(id)))
+			}
+			leases := 0
+			require.NoError(t, s.ScanBeside(backend.SpaceLease, func(_, _ []byte) bool { leases++; return true }))
+			require.Equal(t, 2, leases)
+			require.Equal(t, facts.Rev+1, put(t, s, want[4097][0], ""))
+			require.Equal(t, want[4097][1:], texts(s.LeaseKeys(4097)))
 		})
 	}
+}
+
+func texts(keys [][]byte) []string {
+	out := []string{}
+	for _, key := range keys {
+		out = append(out, string(key))
+	}
+	return out
 }
 
 // metaKeys lists the meta space.

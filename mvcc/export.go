@@ -60,7 +60,7 @@ func (s *Store) Export(ctx context.Context, to Exporter) error {
 	s.counters.exporting.Store(max(int64(time.Since(s.counters.opened)), 1))
 	defer s.counters.exporting.Store(0)
 	visible := s.visible.Load()
-	if s.applied.Load() < visible {
+	if s.owes(visible) {
 		_ = s.flush(visible) // if writing has ended, what is durable goes out
 	}
 	x := &exporting{s: s, to: to}

@@ -64,7 +64,7 @@ func (s *Store) roomLocked() bool {
 		return true
 	}
 	pending := s.tail.pending()
-	if s.next >= s.ceiling || pending >= s.cfg.PendingBytes || s.pendingFillsLocked(pending) {
+	if s.next >= s.ceiling || pending+s.beside.waiting.Load() >= s.cfg.PendingBytes || s.pendingFillsLocked(pending) {
 		poke(s.background.dirty)
 		poke(s.background.early)
 		return false
@@ -87,7 +87,7 @@ func (s *Store) runFlusher(ctx context.Context) {
 	timer := time.NewTimer(interval)
 	defer timer.Stop()
 	for ctx.Err() == nil && s.failure.Load() == nil {
-		if s.applied.Load() == s.visible.Load() && !s.ceilingLow() {
+		if !s.owes(s.visible.Load()) && !s.ceilingLow() {
 			select {
 			case <-s.background.dirty:
 			case <-ctx.Done():
@@ -109,6 +109,9 @@ func (s *Store) runFlusher(ctx context.Context) {
 		lead = time.Since(start)
 	}
 }
+
+// owes reports whether something staged up to rev is not durable.
+func (s *Store) owes(rev int64) bool { return s.applied.Load() < rev || s.beside.owes(rev) }
 
 // flush makes every revision up to end durable, and raises the ceiling when
 // half of what it reserved is used.

@@ -241,7 +241,7 @@ func (t *txn) roomFor(e EventType, weight int64) error {
 	if e == EventDelete {
 		limit = m.deletes
 	}
-	if t.s.tail.total+t.weight+weight > limit {
+	if t.s.tail.total+t.s.beside.waiting.Load()+t.weight+weight > limit {
 		return m.err(t.weight + weight)
 	}
 	return nil

@@ -67,6 +67,11 @@ func (e *Event) Size() int {
 	return n
 }
 
+// Record is the event's stored form, the protobuf wire form of etcd's
+// mvccpb.KeyValue: of a delete it has the key only, not the mod revision.
+// Frozen and shared like the event; nil for an event that no store made.
+func (e *Event) Record() []byte { return e.record }
+
 // Commit is one revision of history: all its events, in the order of the
 // operations that made them. Frozen and shared.
 type Commit struct {

@@ -35,7 +35,7 @@ func NewLoader(ctx context.Context, engine backend.Engine) (*Loader, error) {
 	if unfinished {
 		err = l.erase(ctx)
 	} else {
-		addMeta(&l.batch, putNumber(metaLoading, 1))
+		addOp(&l.batch, putNumber(metaLoading, 1))
 		err = l.apply(backend.Sync)
 	}
 	if err != nil {
@@ -177,7 +177,7 @@ func (l *Loader) Finish() error {
 	if err := s.Close(); err != nil {
 		return err
 	}
-	addMeta(&l.batch, deleteMeta(metaLoading))
+	addOp(&l.batch, deleteMeta(metaLoading))
 	if err := l.apply(backend.Sync); err != nil {
 		return fmt.Errorf("loading: %w", err)
 	}

@@ -142,12 +142,18 @@ func deleteMeta(key []byte) backend.Op {
 	return backend.Op{Kind: backend.OpDelete, Space: backend.SpaceMeta, Key: key}
 }
 
-func addMeta(b *backend.Batch, op backend.Op) {
+func addOp(b *backend.Batch, op backend.Op) {
 	if op.Kind == backend.OpDelete {
 		b.Delete(op.Space, op.Key)
 		return
 	}
 	b.Put(op.Space, op.Key, op.Value)
+}
+
+func addOps(b *backend.Batch, ops []backend.Op) {
+	for _, op := range ops {
+		addOp(b, op)
+	}
 }
 
 // applyMetaLocked makes meta durable by itself. A failure ends writing. Needs
@@ -157,9 +163,7 @@ func (s *Store) applyMetaLocked(what string, meta ...backend.Op) error {
 		return f.err()
 	}
 	s.batch.Reset()
-	for _, op := range meta {
-		addMeta(&s.batch, op)
-	}
+	addOps(&s.batch, meta)
 	if err := s.applyLocked(&s.batch, backend.Sync); err != nil {
 		return s.fail(fmt.Errorf("%s: %w", what, err))
 	}

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"runtime"
 	"testing"
 	"time"
 
@@ -42,6 +44,8 @@ type step struct {
 	permille  int64
 	writes    []mvcc.Op // stepUpdate: puts and deletes
 	fail      bool      // stepUpdate: the closure ends with an error
+	nested    bool      // stepUpdate: txn runs in it, before the writes
+	beside    []string  // stepUpdate: records outside history that it sets, or deletes
 	txn       mvcc.Txn
 	switchDur bool // stepReopen: with the other durability
 }
@@ -111,6 +115,8 @@ var genStep = rapid.Custom(func(t *rapid.T) step {
 		permille:  rapid.Int64Range(0, 1000).Draw(t, "permille"),
 		writes:    rapid.SliceOfN(genOp(0), 0, 4).Draw(t, "writes"),
 		fail:      rapid.IntRange(0, 3).Draw(t, "fail") == 0,
+		nested:    rapid.Bool().Draw(t, "nested"),
+		beside:    rapid.SliceOfN(rapid.SampledFrom([]string{"1", "2", "3"}), 0, 3).Draw(t, "beside"),
 		txn:       genTxn(2).Draw(t, "txn"),
 		switchDur: rapid.Bool().Draw(t, "switch"),
 	}
@@ -124,6 +130,7 @@ type world struct {
 	relaxed bool
 	store   *mvcc.Store
 	model   *model.Store
+	beside  map[string]string // as the model has it
 }
 
 func (w *world) start() {
@@ -187,7 +194,14 @@ func (w *world) do(st step) {
 
 // update runs the same writes in a closure of the store and of the model.
 func (w *world) update(st step) {
-	want, wantErr := w.model.Update(func(tx *model.Tx) error {
+	var wantTxn mvcc.TxnResult
+	var wantKeys [][]byte
+	want, wantErr := w.model.Update(func(tx *model.Tx) (err error) {
+		if st.nested {
+			if wantTxn, err = tx.Txn(st.txn); err != nil {
+				return err
+			}
+		}
 		for _, op := range st.writes {
 			span := mvcc.SpanOf(op.Key, op.End)
 			switch op.Type {
@@ -201,12 +215,38 @@ func (w *world) update(st step) {
 				}
 			}
 		}
+		for _, key := range st.beside {
+			if len(tx.Beside()[key])%2 == 0 {
+				tx.PutBeside(key, tx.Beside()[key]+"v")
+			} else {
+				tx.DeleteBeside(key)
+			}
+		}
+		wantKeys = tx.LeaseKeys(1)
 		if st.fail {
 			return errSpoilt
 		}
 		return nil
 	})
+	beside := maps.Clone(w.beside)
 	got, err := w.store.Update(ctx, func(tx *mvcc.WriteTx) error {
+		if st.nested {
+			got, err := tx.Txn(st.txn)
+			if err != nil {
+				require.ErrorIs(w.t, err, mvcc.ErrDuplicateKey)
+				return err
+			}
+			require.Equal(w.t, plainTxn(wantTxn, 0), plainTxn(got, 0))
+		}
+		for _, key := range st.beside {
+			if len(beside[key])%2 == 0 {
+				beside[key] += "v"
+				require.NoError(w.t, tx.PutBeside(backend.SpaceLease, []byte(key), []byte(beside[key])))
+			} else {
+				delete(beside, key)
+				require.NoError(w.t, tx.DeleteBeside(backend.SpaceLease, []byte(key)))
+			}
+		}
 		for _, op := range st.writes {
 			var err error
 			switch op.Type {
@@ -221,13 +261,21 @@ func (w *world) update(st step) {
 				return err
 			}
 		}
+		require.Equal(w.t, wantKeys, tx.LeaseKeys(1))
 		if st.fail {
 			return errSpoilt
 		}
 		return nil
 	})
+	if errors.Is(wantErr, mvcc.ErrDuplicateKey) {
+		require.ErrorIs(w.t, err, mvcc.ErrDuplicateKey)
+		return
+	}
 	require.Equal(w.t, wantErr, err)
 	require.Equal(w.t, want, got)
+	if err == nil {
+		w.beside = beside
+	}
 }
 
 // writtenAlive reports whether a delete would meet a key that was put in the
@@ -298,6 +346,22 @@ func (w *world) check() {
 		require.NoError(t, err)
 	}
 	w.checkEvents(first)
+	for lease := int64(1); lease < 3; lease++ {
+		require.Equal(t, m.LeaseKeys(lease), s.LeaseKeys(lease))
+	}
+	for {
+		got := map[string]string{}
+		require.NoError(t, s.ScanBeside(backend.SpaceLease, func(key, value []byte) bool {
+			got[string(key)] = string(value)
+			return true
+		}))
+		if w.relaxed && !maps.Equal(m.Beside(), got) {
+			runtime.Gosched() // durable within the interval, or this never ends
+			continue
+		}
+		require.Equal(t, m.Beside(), got)
+		return
+	}
 }
 
 func (w *world) checkEvents(first int64) {
@@ -362,7 +426,7 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		engine, err := d.Open("", backend.Options{})
 		require.NoError(t, err)
-		w := &world{t: t, engine: engine, model: model.New(), relaxed: rapid.Bool().Draw(t, "relaxed")}
+		w := &world{t: t, engine: engine, model: model.New(), beside: map[string]string{}, relaxed: rapid.Bool().Draw(t, "relaxed")}
 		w.start()
 		defer func() {
 			w.stop()
@@ -391,7 +455,7 @@ func TestModel_OnDisk(t *testing.T) {
 						require.NoError(t, err)
 						return engine
 					}
-					w := &world{t: t, open: open, engine: open(), model: model.New(), relaxed: seed%2 == 1}
+					w := &world{t: t, open: open, engine: open(), model: model.New(), beside: map[string]string{}, relaxed: seed%2 == 1}
 					w.start()
 					for _, st := range rapid.SliceOfN(genStep, 60, 60).Example(seed) {
 						w.do(st)

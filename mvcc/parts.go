@@ -12,21 +12,25 @@ import (
 // revision. Readers see none of it before it is visible, which is after the
 // last part. Needs applyMu.
 func (s *Store) applyPartsLocked(rev int64) error {
-	events := s.tail.events(rev)
+	events, beside := s.tail.events(rev), s.beside.takeOwn(rev)
 	sub := 0
-	for first := true; len(events) > 0; first = false {
+	for first := true; len(events)+len(beside) > 0; first = false {
 		s.batch.Reset()
 		s.keys = s.keys[:0]
 		if first {
-			addMeta(&s.batch, putNumber(metaIntent, rev))
+			addOp(&s.batch, putNumber(metaIntent, rev))
+		}
+		if len(events) == 0 { // a last part of their own, since they fit one
+			addOps(&s.batch, beside)
+			beside = nil
 		}
 		n := s.partLen(events)
 		s.addRecords(events[:n], rev, sub)
 		events = events[n:]
 		sub += n
 		syncing := backend.NoSync
-		if len(events) == 0 {
-			addMeta(&s.batch, deleteMeta(metaIntent))
+		if len(events)+len(beside) == 0 {
+			addOp(&s.batch, deleteMeta(metaIntent))
 			syncing = backend.Sync
 		}
 		if err := s.applyLocked(&s.batch, syncing); err != nil {
@@ -70,7 +74,7 @@ func (s *Store) removeParts(rev int64, limit int) error {
 		}
 		done := s.batch.Len() < limit
 		if done {
-			addMeta(&s.batch, deleteMeta(metaIntent))
+			addOp(&s.batch, deleteMeta(metaIntent))
 		}
 		if err := s.applyLocked(&s.batch, backend.Sync); err != nil {
 			return err

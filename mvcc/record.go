@@ -89,9 +89,8 @@ func decodeRecord(b []byte) (KeyValue, error) {
 	return kv, err
 }
 
-// decodeHead reads key, create, mod and version and stops before the value,
-// as soon as all four were seen: what opening needs, without touching the
-// bytes of values. Key aliases b.
+// decodeHead reads all but the value: what opening needs, without touching
+// the bytes of values. Key aliases b.
 func decodeHead(b []byte) (KeyValue, error) {
 	var kv KeyValue
 	err := walkFields(b, func(num protowire.Number, raw []byte, n uint64) bool {
@@ -104,7 +103,8 @@ func decodeHead(b []byte) (KeyValue, error) {
 			kv.ModRevision = int64(n)
 		case fieldVersion:
 			kv.Version = int64(n)
-			return kv.Key == nil || kv.CreateRevision == 0 || kv.ModRevision == 0
+		case fieldLease:
+			kv.Lease = int64(n)
 		}
 		return true
 	})

@@ -2,7 +2,6 @@ package mvcc
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -16,8 +15,8 @@ import (
 // have, or a version of a key, is damage.
 //
 // Errors: ErrDamaged and ErrFormat for what the engine holds, and the
-// engine's own. Data that holds leases, and an engine opened with
-// Config.ReadOnly, open for reading only and are not changed.
+// engine's own. With Config.ReadOnly nothing is changed. Which keys are
+// attached to which lease is kept right; leases end only by package lease.
 func Open(engine backend.Engine, cfg Config) (*Store, error) {
 	return open(engine, cfg, defaultTuning)
 }
@@ -83,18 +82,7 @@ func (s *Store) readStart() (metaState, error) {
 	if s.cfg.ReadOnly {
 		s.readOnly = "opened read-only"
 	}
-	leases := 0
-	err = view.Scan(backend.SpaceLease, nil, nil, func(_, _ []byte) bool {
-		leases++
-		return true
-	})
-	if errors.Is(err, backend.ErrUnknownSpace) {
-		err = nil
-	}
-	if leases > 0 {
-		s.readOnly = fmt.Sprintf("the data holds %d leases, which this version cannot keep", leases)
-	}
-	return meta, err
+	return meta, nil
 }
 
 // begin sets the revisions the store starts at and writes what the start
@@ -184,6 +172,7 @@ func (s *Store) startBackground(meta metaState) {
 type restored struct {
 	kr     KeyRev
 	life   life
+	lease  int64
 	keyLen int
 }
 
@@ -191,6 +180,7 @@ type restored struct {
 type restoreChunk struct {
 	records []restored
 	keys    []byte
+	leased  bool // some of the records have a lease
 }
 
 const (
@@ -210,7 +200,7 @@ type restoring struct {
 func (r *restoring) chunk() *restoreChunk {
 	select {
 	case c := <-r.spent:
-		c.records, c.keys = c.records[:0], c.keys[:0]
+		c.records, c.keys, c.leased = c.records[:0], c.keys[:0], false
 		return c
 	default:
 		return &restoreChunk{records: make([]restored, 0, restoreChunkLen)}
@@ -234,6 +224,7 @@ func (s *Store) rebuild(meta metaState) (*continuity, error) {
 	for c := range r.chunks {
 		if bad == nil {
 			bad = s.index.restore(c, meta.compact())
+			s.attached.restore(c)
 		}
 		select {
 		case r.spent <- c:
@@ -300,6 +291,7 @@ func (s *Store) scanHistory(seen *continuity, to *restoring) error {
 		}
 		c.records = append(c.records, r)
 		c.keys = append(c.keys, name...)
+		c.leased = c.leased || r.lease != 0
 		if len(c.records) == restoreChunkLen {
 			to.chunks <- c
 			c = to.chunk()
@@ -346,6 +338,7 @@ func restoreRecord(key, value []byte) (r restored, name []byte, err error) {
 	r.keyLen = len(kv.Key)
 	if !r.kr.Tombstone {
 		r.life = life{kv.CreateRevision, kv.Version}
+		r.lease = kv.Lease
 	}
 	return r, kv.Key, nil
 }

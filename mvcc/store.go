@@ -35,6 +35,9 @@ type Store struct {
 	ceiling int64      // Relaxed: durable; revisions from here on are not assigned
 	staging txn
 
+	besideSpaces backend.SpaceSet // those that the engine was found to have
+	attached     attachments
+
 	mu    sync.Mutex // after writer; look-ups and inserts only, never across an engine call
 	index *index
 
@@ -44,6 +47,7 @@ type Store struct {
 	gathering gathering
 
 	tail     tail
+	beside   besideQueue
 	shown    signal // visible moved, or never will again
 	room     signal // a writer that waited for room may look again
 	yielding yielding
@@ -99,6 +103,11 @@ func limitsOf(st backend.Stats, cfg Config) limits {
 		l.batchOps = max(st.MaxBatchOps-metaOps, 1)
 	}
 	return l
+}
+
+// exceeded reports whether one batch cannot hold so much.
+func (l *limits) exceeded(bytes int64, ops int) bool {
+	return l.batchBytes > 0 && bytes > l.batchBytes || l.batchOps > 0 && ops > l.batchOps
 }
 
 // failure is what ended writing. It never changes once set.

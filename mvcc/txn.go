@@ -4,6 +4,8 @@ import (
 	"context"
 	"fmt"
 	"slices"
+
+	"github.com/watchkv/watchkv/backend"
 )
 
 // txn is a transaction while it stages. Its changes go straight into the
@@ -20,7 +22,16 @@ type txn struct {
 	// rewrites lets an operation write a key that an earlier one of the same
 	// transaction wrote: only where the declarative check let it pass.
 	rewrites bool
+
+	attached    bool // it changed to which lease a key is attached
+	beside      []backend.Op
+	besideBytes int64
+	broken      error // of a Txn of which a part is staged: the whole fails
+	refusal     error // it only reads, and this is why
 }
+
+// wrote reports whether there is something to commit.
+func (t *txn) wrote() bool { return len(t.events) > 0 || len(t.beside) > 0 }
 
 type undoStep struct {
 	history keyHistory
@@ -41,6 +52,9 @@ func (t *txn) run(fn func(t *txn) error) error {
 		}
 	}()
 	err := fn(t)
+	if err == nil {
+		err = t.broken
+	}
 	ok = err == nil
 	return err
 }
@@ -62,7 +76,17 @@ func (t *txn) takeBack() {
 		t.s.index.undo(t.undo[i].history, t.undo[i].before)
 	}
 	t.undo = t.undo[:0]
-	t.events = nil
+	t.events, t.beside = nil, nil
+	if t.attached {
+		t.s.attached.takeBack(t.rev)
+	}
+}
+
+// attach notes the lease of a key that is written.
+func (t *txn) attach(key []byte, lease int64) {
+	if t.s.attached.attach(key, lease, t.rev, t.s.visible.Load()) {
+		t.attached = true
+	}
 }
 
 // current is the revision the transaction stands at: its own once it wrote.
@@ -87,6 +111,7 @@ func (t *txn) put(key, value []byte, lease int64) error {
 	if err != nil {
 		return err
 	}
+	t.attach(key, lease)
 	kv, record := encodeRecord(KeyValue{
 		Key: key, Value: value, Lease: lease,
 		CreateRevision: create, ModRevision: t.rev, Version: version,
@@ -166,6 +191,7 @@ func (t *txn) indexDelete(doomed []keyHistory) {
 		t.undo = append(t.undo, undoStep{h, life{h.create, h.count}})
 		h.delete(KeyRev{Main: t.rev, Sub: int64(len(t.events)), Tombstone: true})
 		t.s.index.revisions++
+		t.attach(h.key(), 0)
 		kv, record := encodeRecord(KeyValue{Key: h.key()})
 		kv.ModRevision = t.rev
 		t.emit(Event{Type: EventDelete, KV: kv, record: record})
@@ -236,6 +262,16 @@ func (tx *WriteTx) Put(key, value []byte, lease int64) error {
 		return ErrTxDone
 	}
 	return tx.t.put(key, value, lease)
+}
+
+// LeaseKeys lists the keys that are attached to a lease, sorted, as the
+// transaction sees it; nil once it is over. They are the caller's.
+func (tx *WriteTx) LeaseKeys(id int64) [][]byte {
+	if tx.t == nil {
+		return nil
+	}
+	tx.t.read = true
+	return tx.t.s.attached.staged(id)
 }
 
 // DeleteRange deletes the keys of a range, written as for SpanOf, and returns

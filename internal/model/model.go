@@ -9,6 +9,7 @@ package model
 import (
 	"bytes"
 	"fmt"
+	"maps"
 	"sort"
 
 	"github.com/watchkv/watchkv/mvcc"
@@ -19,10 +20,13 @@ type Store struct {
 	rev, compact int64
 	commits      []mvcc.Commit            // all of them, also below compact
 	now          map[string]mvcc.KeyValue // keys alive at rev
+	beside       map[string]string        // records outside history
 }
 
 // New is an empty store: revision 1, as etcd has it.
-func New() *Store { return &Store{rev: 1, now: map[string]mvcc.KeyValue{}} }
+func New() *Store {
+	return &Store{rev: 1, now: map[string]mvcc.KeyValue{}, beside: map[string]string{}}
+}
 
 // Rev is the current revision.
 func (s *Store) Rev() int64 { return s.rev }
@@ -39,17 +43,20 @@ type Tx struct {
 	before, now map[string]mvcc.KeyValue
 	rev         int64 // the revision it gets if it changes something
 	events      []mvcc.Event
+	beside      map[string]string
+	store       *Store
 }
 
 // Update runs fn and commits what it changed, unless it fails.
 func (s *Store) Update(fn func(tx *Tx) error) (int64, error) {
-	tx := &Tx{before: s.now, now: make(map[string]mvcc.KeyValue, len(s.now)), rev: s.rev + 1}
+	tx := &Tx{before: s.now, now: make(map[string]mvcc.KeyValue, len(s.now)), rev: s.rev + 1, beside: maps.Clone(s.beside), store: s}
 	for k, kv := range s.now {
 		tx.now[k] = kv
 	}
 	if err := fn(tx); err != nil {
 		return 0, err
 	}
+	s.beside = tx.beside
 	if len(tx.events) > 0 {
 		s.rev, s.now = tx.rev, tx.now
 		s.commits = append(s.commits, mvcc.Commit{Rev: tx.rev, Events: tx.events})
@@ -67,6 +74,34 @@ func (tx *Tx) Put(key, value []byte, lease int64) {
 		Key: bytes.Clone(key), Value: append([]byte{}, value...), Lease: lease,
 		CreateRevision: old.CreateRevision, ModRevision: tx.rev, Version: old.Version + 1,
 	})
+}
+
+// PutBeside sets a record outside history.
+func (tx *Tx) PutBeside(key, value string) { tx.beside[key] = value }
+
+// DeleteBeside removes one.
+func (tx *Tx) DeleteBeside(key string) { delete(tx.beside, key) }
+
+// Beside is all of them, as the transaction sees them; not to be changed.
+func (tx *Tx) Beside() map[string]string { return tx.beside }
+
+// Beside is all records outside history; not to be changed.
+func (s *Store) Beside() map[string]string { return s.beside }
+
+// LeaseKeys lists the keys that have this lease, sorted.
+func (tx *Tx) LeaseKeys(lease int64) [][]byte { return leased(tx.now, lease) }
+
+// LeaseKeys lists the keys that have this lease, sorted.
+func (s *Store) LeaseKeys(lease int64) [][]byte { return leased(s.now, lease) }
+
+func leased(state map[string]mvcc.KeyValue, lease int64) [][]byte {
+	keys := [][]byte{}
+	for _, kv := range inSpan(state, mvcc.Span{}) {
+		if kv.Lease == lease {
+			keys = append(keys, kv.Key)
+		}
+	}
+	return keys
 }
 
 // Delete removes the keys of a span, in order, and returns what they were.

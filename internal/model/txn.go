@@ -12,18 +12,23 @@ import (
 // decided on what is there before it; then the chosen operations run in
 // order.
 func (s *Store) Txn(t mvcc.Txn) (mvcc.TxnResult, error) {
+	var result mvcc.TxnResult
+	rev, err := s.Update(func(tx *Tx) (err error) {
+		result, err = tx.Txn(t)
+		return err
+	})
+	result.Rev = rev
+	return result, err
+}
+
+// Txn runs one as the first thing of this one.
+func (tx *Tx) Txn(t mvcc.Txn) (mvcc.TxnResult, error) {
 	for _, branch := range [][]mvcc.Op{t.Then, t.Else} {
 		if _, _, ok := writes(branch); !ok {
 			return mvcc.TxnResult{}, mvcc.ErrDuplicateKey
 		}
 	}
-	var result mvcc.TxnResult
-	rev, err := s.Update(func(tx *Tx) error {
-		result = s.run(tx, t)
-		return nil
-	})
-	result.Rev = rev
-	return result, err
+	return tx.store.run(tx, t), nil
 }
 
 // writes collects what a branch may put and delete. Order matters as it does
