@@ -81,7 +81,13 @@ func run(ctx context.Context, c *config, log *slog.Logger) (err error) {
 		return errors.Join(err, listener.Close())
 	}
 	closers.add("server", srv.Close)
-	return serve(ctx, srv, listener, parts.Store, log)
+	limit := c.slowRequest
+	if limit == 0 {
+		limit = defaults().slowRequest // as in etcd
+	}
+	g := grpc.NewServer(append([]grpc.ServerOption{grpc.ChainUnaryInterceptor(logSlow(limit, log))}, srv.GRPCOptions()...)...)
+	srv.Register(g)
+	return serve(ctx, srv, g, listener, parts.Store, log)
 }
 
 // serverConfig is what of the settings is the API's.
@@ -152,9 +158,7 @@ func listen(c *config) (net.Listener, error) {
 
 // serve serves until ctx ends, then tells the watches, lets calls finish and
 // returns. An error of a listener ends it too.
-func serve(ctx context.Context, srv *server.Server, listener net.Listener, store *mvcc.Store, log *slog.Logger) error {
-	g := grpc.NewServer(srv.GRPCOptions()...)
-	srv.Register(g)
+func serve(ctx context.Context, srv *server.Server, g *grpc.Server, listener net.Listener, store *mvcc.Store, log *slog.Logger) error {
 	served := make(chan error, 1) // one send, by the goroutine that serves
 	go func() { served <- g.Serve(listener) }()
 	log.Info("ready to serve client requests", "address", listener.Addr().String())
