@@ -66,7 +66,7 @@ type watchStream struct {
 	// room has a place for each create whose Created was not sent yet: taken
 	// by the receive loop, given back by the send loop (V7).
 	room chan struct{}
-	// failed is why the receive loop ended the stream.
+	// failed is what the receive loop ended with, unless by a half-close.
 	failed atomic.Pointer[error]
 }
 
@@ -87,11 +87,11 @@ func (w *watchService) Watch(rpc pb.Watch_WatchServer) error {
 		w.serving.Done()
 		return toGRPC(err)
 	}
+	w.stats.open.Add(1)
+	defer w.stats.open.Add(-1)
 	defer x.client.Close()
 	defer x.watches.Close()
 	defer context.AfterFunc(w.server.stopping, func() { x.watches.Close() })()
-	w.stats.open.Add(1)
-	defer w.stats.open.Add(-1)
 	go func() {
 		// It ends with the rpc, which ends as Watch returns.
 		defer w.serving.Done()
@@ -115,12 +115,12 @@ func (x *watchStream) verdict(err error) error {
 	ended := x.rpc.Context().Err()
 	failed := x.failed.Load()
 	switch {
+	case failed != nil && (ended == nil || malformed(*failed)):
+		return *failed
 	case errors.Is(ended, context.Canceled):
 		return rpctypes.ErrGRPCWatchCanceled
 	case ended != nil:
 		return toGRPC(ended)
-	case failed != nil:
-		return *failed
 	case errors.Is(err, watch.ErrStreamClosed), errors.Is(err, watch.ErrHubClosed):
 		return rpctypes.ErrGRPCStopped
 	}

@@ -38,8 +38,9 @@ func (x *watchStream) receiveLoop() {
 	}
 }
 
+// receiveFailed ends the stream.
 func (x *watchStream) receiveFailed(err error) {
-	if endedByClient(x.rpc.Context().Err(), err) {
+	if !malformed(err) && endedByClient(x.rpc.Context().Err(), err) {
 		x.log().Debug("failed to receive watch request from gRPC stream", "err", err)
 	} else {
 		x.log().Warn("failed to receive watch request from gRPC stream", "err", err)
@@ -47,6 +48,13 @@ func (x *watchStream) receiveFailed(err error) {
 	}
 	x.failed.Store(&err)
 	x.watches.Close()
+}
+
+// malformed reports whether a request could not be read or was too large.
+// grpc then ends the stream's context itself, which so does not tell.
+func malformed(err error) bool {
+	c := status.Code(err)
+	return c == codes.Internal || c == codes.ResourceExhausted
 }
 
 // receive carries out one request. It waits while too many Created responses
