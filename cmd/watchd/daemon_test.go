@@ -65,7 +65,13 @@ type process struct {
 // launch starts watchd and reads its log; it is killed at the end of the test.
 func launch(t *testing.T, environ []string, args ...string) (*process, <-chan string) {
 	t.Helper()
-	p := &process{t: t, cmd: exec.Command("watchd", args...), ended: make(chan struct{})}
+	return launchProgram(t, "watchd", environ, args...)
+}
+
+// launchProgram starts what becomes watchd.
+func launchProgram(t *testing.T, program string, environ []string, args ...string) (*process, <-chan string) {
+	t.Helper()
+	p := &process{t: t, cmd: exec.Command(program, args...), ended: make(chan struct{})}
 	p.cmd.Env = append(append(os.Environ(), endsSoon), environ...)
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)

@@ -33,7 +33,7 @@ func execute(args []string) int {
 		exit = &exitError{exitFailed, err.Error()}
 	}
 	if exit.text != "" {
-		fmt.Fprintf(os.Stderr, "watchd: %s\n", exit.text)
+		fmt.Fprintf(os.Stderr, "watchd: %s\n", oneLine(exit.text))
 	}
 	return exit.code
 }

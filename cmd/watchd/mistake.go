@@ -58,3 +58,8 @@ func didYouMean(given string, known []string) string {
 	}
 	return ""
 }
+
+// oneLine is a text of others' making as one line.
+func oneLine(text string) string {
+	return strings.Join(strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }), "; ")
+}

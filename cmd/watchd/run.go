@@ -108,6 +108,10 @@ func serverConfig(c *config, log *slog.Logger) server.Config {
 // record.
 const leastRecordBytes = 8 << 20
 
+// maxResponseOver keeps what is sent of history below the limit of responses,
+// which is max-request-bytes and 512 KiB (S5).
+const maxResponseOver = 256 << 10
+
 // orOff is a duration of a flag, 0 being off, as server.KeepAlive has it.
 func orOff(d time.Duration) time.Duration {
 	if d == 0 {
@@ -131,7 +135,8 @@ func openParts(c *config, engine backend.Engine, log *slog.Logger, closers *clos
 	}
 	closers.add("store", store.Close)
 	hub, err := watch.NewHub(store, watch.Config{
-		ProgressInterval: c.progressInterval, OutboxBytes: c.outboxBytes, MaxWatches: int(c.maxWatches), MaxWatchesPerStream: int(c.maxStreamWatches), Logger: log,
+		ProgressInterval: c.progressInterval, OutboxBytes: c.outboxBytes, MaxResponseBytes: int(min(1<<20, c.maxRequestBytes+maxResponseOver)),
+		MaxWatches: int(c.maxWatches), MaxWatchesPerStream: int(c.maxStreamWatches), Logger: log,
 	})
 	if err != nil {
 		return server.Parts{}, err
@@ -176,7 +181,10 @@ func serve(ctx context.Context, srv *server.Server, g *grpc.Server, listener net
 	if text := store.Stats().Failed; text != "" {
 		err = errors.Join(err, failed("writing had ended before: %s", text))
 	}
-	return errors.Join(err, <-served)
+	if e := <-served; !errors.Is(e, grpc.ErrServerStopped) { // stopped before it began
+		err = errors.Join(err, e)
+	}
+	return err
 }
 
 // stopGracefully lets calls finish for as long as patience lasts.
