@@ -73,7 +73,9 @@ func (s *Server) authorizeIdentity(ctx context.Context, method string) error {
 	return s.authorize(ctx, method, ActionIdentify, nil, nil)
 }
 
-// authorizePut asks for the key, and for reading what was there.
+// authorizePut asks for the key, for all other keys of the lease, because who
+// attaches a key decides with them how long they live, and for reading what
+// was there.
 func (s *Server) authorizePut(ctx context.Context, method string, r *pb.PutRequest) error {
 	if s.cfg.Authorizer == nil {
 		return nil
@@ -81,8 +83,24 @@ func (s *Server) authorizePut(ctx context.Context, method string, r *pb.PutReque
 	if err := s.authorize(ctx, method, ActionWrite, r.Key, nil); err != nil {
 		return err
 	}
+	if err := s.authorizeLease(ctx, method, ActionWrite, r.Lease); err != nil {
+		return err
+	}
 	if r.PrevKv {
 		return s.authorize(ctx, method, ActionRead, r.Key, nil)
+	}
+	return nil
+}
+
+// authorizeLease asks for every key that is attached to a lease.
+func (s *Server) authorizeLease(ctx context.Context, method string, action Action, id int64) error {
+	if s.cfg.Authorizer == nil || id == 0 {
+		return nil
+	}
+	for _, key := range s.parts.Store.LeaseKeys(id) {
+		if err := s.authorize(ctx, method, action, key, nil); err != nil {
+			return err
+		}
 	}
 	return nil
 }

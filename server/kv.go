@@ -52,7 +52,7 @@ func (k *kvService) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse,
 		}
 		return &pb.PutResponse{Header: k.server.header(rev)}, nil
 	}
-	res, err := k.store.Txn(ctx, mvcc.Txn{Then: []mvcc.Op{putOp(r)}})
+	res, err := k.store.Txn(ctx, mvcc.Txn{Then: []mvcc.Op{putOp(r)}, CheckLease: k.server.checkLease})
 	if err != nil {
 		return nil, toGRPC(err)
 	}
@@ -96,7 +96,11 @@ func (k *kvService) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.C
 	// Nothing is below revision 0; etcd says so as long as nothing is
 	// compacted.
 	if r.Revision != 0 || k.store.CompactRev() > 0 {
-		if err := k.store.Compact(ctx, r.Revision); err != nil {
+		compact := k.store.StartCompact
+		if r.Physical {
+			compact = k.store.Compact
+		}
+		if err := compact(ctx, r.Revision); err != nil {
 			return nil, toGRPC(err)
 		}
 	}

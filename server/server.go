@@ -3,7 +3,6 @@ package server
 import (
 	"context"
 	"errors"
-	"hash/fnv"
 	"math"
 
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -44,21 +43,19 @@ func New(p Parts, cfg Config) (*Server, error) {
 		return nil, err
 	}
 	s.stopping, s.stop = context.WithCancel(context.Background())
-	s.clusterID = idOf("cluster")
-	s.memberID = idOf("member", s.cfg.Name)
+	id, kept, err := loadIDs(s.stopping, p.Store)
+	if err != nil {
+		s.stop()
+		return nil, err
+	}
+	if !kept {
+		s.cfg.Logger.Warn("the store takes no writes: the ids of member and cluster are new ones at the next start")
+	}
+	s.clusterID, s.memberID = id.cluster, id.member
 	s.watch = newWatchService(s)
 	s.metrics = s.newMetrics()
 	s.loopback = &loopback{server: s}
 	return s, nil
-}
-
-func idOf(parts ...string) uint64 {
-	h := fnv.New64a()
-	for _, p := range parts {
-		h.Write([]byte(p))
-		h.Write([]byte{0})
-	}
-	return h.Sum64()
 }
 
 // GRPCOptions are what the grpc server must be made with. Interceptors given

@@ -11,6 +11,7 @@ import (
 	clientv3 "go.etcd.io/etcd/client/v3"
 	"go.uber.org/zap"
 	"google.golang.org/grpc"
+	"google.golang.org/grpc/credentials/insecure"
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/mem"
@@ -30,10 +31,19 @@ type serving struct {
 func serve(t *testing.T, cfg server.Config) *serving {
 	engine, err := mem.Driver().Open("", backend.Options{})
 	require.NoError(t, err)
+	return serveOver(t, engine, cfg)
+}
+
+// serveOver is serve over an engine, which it closes with the test.
+func serveOver(t *testing.T, engine backend.Engine, cfg server.Config) *serving {
 	t.Cleanup(func() { assert.NoError(t, engine.Close()) })
 	store, err := mvcc.Open(engine, mvcc.Config{})
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, store.Close()) })
+	t.Cleanup(func() {
+		if err := store.Close(); store.Stats().Failed == "" { // else Close says it again
+			assert.NoError(t, err)
+		}
+	})
 	hub, err := watch.NewHub(store, watch.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, hub.Close()) })
@@ -56,6 +66,14 @@ func serve(t *testing.T, cfg server.Config) *serving {
 // client dials the server.
 func (s *serving) client(t *testing.T) *clientv3.Client {
 	c, err := clientv3.New(clientv3.Config{Endpoints: []string{s.address}, DialTimeout: 10 * time.Second, Logger: zap.NewNop()})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, c.Close()) })
+	return c
+}
+
+// conn is a bare connection to the server.
+func (s *serving) conn(t *testing.T, opts ...grpc.DialOption) *grpc.ClientConn {
+	c, err := grpc.NewClient(s.address, append(opts, grpc.WithTransportCredentials(insecure.NewCredentials()))...)
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, c.Close()) })
 	return c

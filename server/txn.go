@@ -14,6 +14,7 @@ func (k *kvService) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse,
 		return nil, err
 	}
 	t := txnOf(r)
+	t.CheckLease = k.server.checkLease
 	if !onlyReads(r) {
 		if err := k.server.checkSize(r); err != nil {
 			return nil, err

@@ -79,6 +79,9 @@ func (d drawing) put() *pb.PutRequest {
 			p.Value = nil
 		}
 	}
+	if d.oneIn(20, "leased") {
+		p.Lease = 77 // there is none
+	}
 	return p
 }
 
