@@ -126,6 +126,7 @@ var rules = []rule{
 			"github.com/prometheus/procfs", "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus",
 		},
 	},
+	{pkg: "server/tlsconf", libs: []string{"go.etcd.io/etcd/client/pkg/v3/tlsutil"}},
 	{
 		pkg:  "server/*",
 		ours: []string{"backend", "mvcc", "watch", "lease", "server", "server/*"},
@@ -149,6 +150,8 @@ var rules = []rule{
 	{pkg: "internal/slab"},
 	{pkg: "internal/invariant"},
 	{pkg: "internal/arch"},
+	// Certificates for the tests of the server.
+	{pkg: "internal/testca", isTest: true},
 	{pkg: "internal/examples"},
 	{pkg: "internal/model", ours: []string{"mvcc", "watch"}, isTest: true},
 	// Packages of tests alone: whatever the core has, on every engine.
