@@ -34,6 +34,7 @@ var rules = []rule{
 		ours: []string{"internal/invariant"},
 		libs: []string{"google.golang.org/protobuf/encoding/protowire"},
 	},
+	{pkg: "lease", ours: []string{"backend", "mvcc"}, libs: []string{"google.golang.org/protobuf/encoding/protowire"}},
 	// The checker works outside tests too, so it may not know the testing
 	// package.
 	{pkg: "watch/watchtest", ours: []string{"mvcc", "watch", "internal/interval"}},
