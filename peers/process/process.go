@@ -29,10 +29,17 @@ const (
 var names = map[string]string{Watchd: "watchd", Etcd: "etcd", Etcdctl: "etcdctl", Etcdutl: "etcdutl"}
 
 // Build builds one of the programs into dir and returns its path. The working
-// directory is in this module.
+// directory is in this module; Watchd is built as its own module has it.
 func Build(dir, program string) (string, error) {
 	to := filepath.Join(dir, names[program])
 	build := exec.Command("go", "build", "-o", to, program)
+	if program == Watchd {
+		module, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/watchkv/watchkv").Output()
+		if err != nil {
+			return "", fmt.Errorf("look for watchkv: %w", err)
+		}
+		build.Dir = strings.TrimSpace(string(module))
+	}
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build %s: %w\n%s", program, err, out)
 	}
@@ -72,7 +79,7 @@ type Server struct {
 // StartWatchd runs the binary at c.Program on an engine, until Stop or Kill.
 func StartWatchd(ctx context.Context, engine string, c Config) (*Server, error) {
 	return start(ctx, c, func(port int) []string {
-		return []string{"--backend", engine, "--data-dir", c.Dir, "--listen-client-urls", clientURL(port)}
+		return []string{"--backend", engine, "--data-dir", c.Dir, "--listen-client-urls", clientURL(port), "--advertise-client-urls", clientURL(port)}
 	})
 }
 
