@@ -3,11 +3,14 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
+	"crypto/x509"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -201,6 +204,52 @@ func TestLife(t *testing.T) {
 			assert.Equal(t, "signal: terminated", p.find("stopping")[0]["reason"])
 		})
 	}
+}
+
+// Every kind of URL, TLS with a certificate made here, HTTP apart.
+func TestDoors(t *testing.T) {
+	dir, err := os.MkdirTemp("", "watchd-*") // a short path, which sockets need
+	require.NoError(t, err)
+	defer os.RemoveAll(dir)
+	socket := "unix://" + filepath.Join(dir, "s")
+	p := up(t, "--backend", "mem", "--data-dir", dir, "--auto-tls", "--enable-pprof", "--listen-client-urls", "https://127.0.0.1:0,"+anyPort+","+socket,
+		"--listen-client-http-urls", anyPort, "--listen-metrics-urls", anyPort, "--advertise-client-urls", "http://a:1,http://b:2")
+	var addresses []string
+	for _, line := range p.find("serving") {
+		addresses = append(addresses, fmt.Sprint(line["address"]))
+	}
+	require.Len(t, addresses, 4, "the second http://127.0.0.1:0 of the clients' is both")
+	pool := x509.NewCertPool()
+	pem, err := os.ReadFile(filepath.Join(dir, "fixtures", "client", "cert.pem"))
+	require.NoError(t, err)
+	require.True(t, pool.AppendCertsFromPEM(pem))
+	for _, c := range []clientv3.Config{
+		{Endpoints: []string{"https://" + addresses[0]}, TLS: &tls.Config{RootCAs: pool}},
+		{Endpoints: []string{"http://" + addresses[1]}},
+		{Endpoints: []string{socket}},
+	} {
+		c.Logger = zap.NewNop()
+		client, err := clientv3.New(c)
+		require.NoError(t, err)
+		_, err = client.Put(t.Context(), "k", "v")
+		assert.NoError(t, err, c.Endpoints)
+		members, err := client.MemberList(t.Context())
+		if assert.NoError(t, err) {
+			assert.Equal(t, []string{"http://a:1", "http://b:2"}, members.Members[0].ClientURLs)
+		}
+		require.NoError(t, client.Close())
+	}
+	for path, statuses := range map[string][2]int{"/metrics": {200, 200}, "/debug/watchers": {200, 200}, "/debug/pprof/": {200, 404}} {
+		for i, want := range statuses {
+			answer, err := http.Get("http://" + []string{addresses[1], addresses[3]}[i] + path)
+			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
+			assert.Equal(t, want, answer.StatusCode, "%s at door %d", path, i)
+		}
+	}
+	p.signal(syscall.SIGTERM)
+	assert.Equal(t, exitStopped, p.wait())
+	assert.NoFileExists(t, strings.TrimPrefix(socket, "unix://"))
 }
 
 // A call that does not end holds up the end, a second signal does not wait.

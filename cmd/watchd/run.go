@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"os"
 	"runtime"
 	"slices"
@@ -19,6 +18,7 @@ import (
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/server"
+	"github.com/watchkv/watchkv/server/listen"
 	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/watch"
 )
@@ -69,31 +69,26 @@ func run(ctx context.Context, c *config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
-	listener, err := listen(c)
+	doors, err := openFront(ctx, c, log)
 	if err != nil {
 		return err
 	}
-	if len(c.advertise) == 0 {
-		c.advertise = c.listenClient
-	}
-	srv, err := server.New(parts, serverConfig(c, log))
+	srv, err := server.New(parts, serverConfig(c, doors, log))
 	if err != nil {
-		return errors.Join(err, listener.Close())
+		return errors.Join(err, doors.closeDoors())
 	}
 	closers.add("server", srv.Close)
-	limit := c.slowRequest
-	if limit == 0 {
-		limit = defaults().slowRequest // as in etcd
-	}
-	g := grpc.NewServer(append([]grpc.ServerOption{grpc.ChainUnaryInterceptor(logSlow(limit, log))}, srv.GRPCOptions()...)...)
-	srv.Register(g)
-	return serve(ctx, srv, g, listener, parts.Store, log)
+	return serve(ctx, c, srv, doors, parts.Store, log)
 }
 
 // serverConfig is what of the settings is the API's.
-func serverConfig(c *config, log *slog.Logger) server.Config {
+func serverConfig(c *config, doors *front, log *slog.Logger) server.Config {
+	urls := urlTexts(c.advertise)
+	if len(urls) == 0 {
+		urls = doors.urls()
+	}
 	return server.Config{
-		Name: c.name, ClientURLs: urlTexts(c.advertise),
+		Name: c.name, ClientURLs: urls,
 		MaxRequestBytes: int(c.maxRequestBytes), MaxTxnOps: int(c.maxTxnOps), MaxConcurrentStreams: uint32(c.maxStreams),
 		KeepAlive:            server.KeepAlive{MinTime: orOff(c.keepAliveMin), Interval: orOff(c.keepAliveInterval), Timeout: orOff(c.keepAliveTimeout)},
 		WatchMaxLagRevisions: c.maxLagRevisions, WatchMaxLagBytes: c.maxLagBytes,
@@ -152,57 +147,33 @@ func banner(log *slog.Logger, c *config, at place, engine backend.Engine) {
 		"name", c.name, "quota-bytes", c.quota(), "pid", os.Getpid())
 }
 
-func listen(c *config) (net.Listener, error) {
-	u := c.listenClient[0]
-	listener, err := net.Listen("tcp", u.Host)
-	if err != nil {
-		return nil, failed("--listen-client-urls %s: %v", u, err)
-	}
-	return listener, nil
-}
-
 // serve serves until ctx ends, then tells the watches, lets calls finish and
 // returns. An error of a listener ends it too.
-func serve(ctx context.Context, srv *server.Server, g *grpc.Server, listener net.Listener, store *mvcc.Store, log *slog.Logger) error {
-	served := make(chan error, 1) // one send, by the goroutine that serves
-	go func() { served <- g.Serve(listener) }()
-	log.Info("ready to serve client requests", "address", listener.Addr().String())
+func serve(ctx context.Context, c *config, srv *server.Server, doors *front, store *mvcc.Store, log *slog.Logger) (err error) {
+	limit := c.slowRequest
+	if limit == 0 {
+		limit = defaults().slowRequest // as in etcd
+	}
+	g := grpc.NewServer(slices.Concat(
+		[]grpc.ServerOption{grpc.Creds(listen.Credentials()), grpc.ChainUnaryInterceptor(logSlow(limit, log))}, srv.GRPCOptions())...)
+	srv.Register(g)
+	doors.serve(g, clientPages(c, srv), statsPages(srv))
+	log.Info("ready to serve client requests", "address", doors.address())
 	tell(log, daemon.SdNotifyReady)
 	select {
-	case err := <-served:
-		return fmt.Errorf("serving ended: %w", err)
+	case err = <-doors.failed:
+		log.Error("serving failed", "error", err)
+		err = fmt.Errorf("serving failed: %w", err)
 	case <-ctx.Done():
+		log.Info("stopping", "reason", context.Cause(ctx))
 	}
-	log.Info("stopping", "reason", context.Cause(ctx))
 	tell(log, daemon.SdNotifyStopping)
 	srv.EndStreams()
-	stopGracefully(g, log)
-	var err error
+	err = errors.Join(err, doors.stop(patience))
 	if text := store.Stats().Failed; text != "" {
 		err = errors.Join(err, failed("writing had ended before: %s", text))
 	}
-	if e := <-served; !errors.Is(e, grpc.ErrServerStopped) { // stopped before it began
-		err = errors.Join(err, e)
-	}
 	return err
-}
-
-// stopGracefully lets calls finish for as long as patience lasts.
-func stopGracefully(g *grpc.Server, log *slog.Logger) {
-	done := make(chan struct{}) // closed by the goroutine that stops
-	go func() {
-		defer close(done)
-		g.GracefulStop()
-	}()
-	timer := time.NewTimer(patience)
-	defer timer.Stop()
-	select {
-	case <-done:
-	case <-timer.C:
-		log.Warn("calls are still under way and are ended", "after", patience)
-		g.Stop()
-		<-done
-	}
 }
 
 // tell tells systemd, if it listens.
