@@ -8,14 +8,24 @@
 //     caller's.
 //   - Server makes grpc services of them: Server.GRPCOptions and
 //     Server.Register; listening is the caller's.
-//   - Authorizer, if there is one, is asked before every call.
+//   - Authorizer, if there is one, is asked before every call, with each range
+//     as it came on the wire.
 //
 // # Life of a call
 //
-//	convert.go  the request in the words of mvcc
-//	kv.go       the store is asked; it checks what the request means
-//	errors.go   what went wrong as etcd's code and text
-//	header.go   every answer names the revision it belongs to
+//	intercept.go  a panic from here on is an answer and a line in the log
+//	check.go      what is wrong with the request whatever the store holds
+//	authorize.go  the Authorizer is asked, under no lock
+//	convert.go    the request in the words of mvcc; txn.go for transactions
+//	kv.go         the store is asked; range.go sorts and filters its answer
+//	errors.go     what went wrong as etcd's code and text
+//
+// Every answer has a header with the revision it belongs to, and the ids of
+// ids.go, which are made at the first start and kept beside history.
+//
+// The services Lock and Election are made of the others, with the official
+// client over a connection in memory (loopback.go), which begins when one of
+// them is first called. What they do is done as their caller.
 //
 // # A watch stream
 //
@@ -40,10 +50,13 @@
 // # Locks
 //
 //	watchService.mu  no stream begins once the server is closed; a leaf
+//	loopback.mu      the connection in memory begins once; held while it begins
+//	                 or ends, and by nobody who answers it
 //
 // # Goroutines
 //
 //	name          one per  owner  wakes on                 ends on
 //	send loop     stream   grpc   the stream's outbox      the stream or its context; a failed send
 //	receive loop  stream   Server the client's requests    half-close; the rpc, which ends with the send loop
+//	loopback      Server   Server calls of Lock, Election  Close
 package server
