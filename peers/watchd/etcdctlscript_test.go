@@ -132,7 +132,7 @@ func (s *script) command(tool string, args []string) *exec.Cmd {
 	}
 	cmd := exec.CommandContext(s.t.Context(), path, args...)
 	cmd.Dir = s.env["TMP"]
-	cmd.Env = []string{"HOME=" + s.env["TMP"], "PATH=" + os.Getenv("PATH"), "TZ=UTC"}
+	cmd.Env = []string{"HOME=" + s.env["TMP"], "PATH=/usr/bin:/bin", "TZ=UTC"}
 	// etcdctl refuses an address that is given twice.
 	if tool != "utl" && !slices.Contains(args, "--endpoints") {
 		cmd.Env = append(cmd.Env, "ETCDCTL_ENDPOINTS="+s.env["ENDPOINT"])
