@@ -165,8 +165,8 @@ func (f *front) urls() (texts []string) {
 func (f *front) serve(g *grpc.Server, clients, stats http.Handler) {
 	quiet := slog.NewLogLogger(f.log.Handler(), slog.LevelDebug)
 	f.grpc = g
-	f.clients = &http.Server{Handler: clients, ReadHeaderTimeout: headerTimeout, ErrorLog: quiet}
-	f.stats = &http.Server{Handler: stats, ReadHeaderTimeout: headerTimeout, ErrorLog: quiet}
+	f.clients = &http.Server{Handler: clients, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, ErrorLog: quiet}
+	f.stats = &http.Server{Handler: stats, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, ErrorLog: quiet}
 	f.failed = make(chan error, 3*len(f.doors))
 	for _, d := range f.doors {
 		f.start(d.port.Serve)
@@ -184,8 +184,23 @@ func (f *front) serve(g *grpc.Server, clients, stats http.Handler) {
 	}
 }
 
-// headerTimeout is how long the head of an HTTP request may take to come.
-const headerTimeout = 10 * time.Second
+const (
+	headerTimeout  = 10 * time.Second // for the head of an HTTP request to come
+	idleTimeout    = 2 * time.Minute  // until an HTTP connection that asks nothing is closed
+	connectTimeout = 20 * time.Second // for a gRPC connection to say hello
+	// Under TLS grpc does not share its read buffers: 32 KiB for each
+	// connection would be most of what an idle one takes.
+	secureReadBuffer = 8 << 10
+)
+
+// grpcOptions are those of the doors.
+func (f *front) grpcOptions() []grpc.ServerOption {
+	options := []grpc.ServerOption{grpc.Creds(listen.Credentials()), grpc.ConnectionTimeout(connectTimeout)}
+	if slices.ContainsFunc(f.doors, func(d door) bool { return secured(d.url) }) {
+		options = append(options, grpc.ReadBufferSize(secureReadBuffer))
+	}
+	return options
+}
 
 func (f *front) start(serve func() error) {
 	f.serving.Add(1)

@@ -18,7 +18,6 @@ import (
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/server"
-	"github.com/watchkv/watchkv/server/listen"
 	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/watch"
 )
@@ -154,8 +153,7 @@ func serve(ctx context.Context, c *config, srv *server.Server, doors *front, sto
 	if limit == 0 {
 		limit = defaults().slowRequest // as in etcd
 	}
-	g := grpc.NewServer(slices.Concat(
-		[]grpc.ServerOption{grpc.Creds(listen.Credentials()), grpc.ChainUnaryInterceptor(logSlow(limit, log))}, srv.GRPCOptions())...)
+	g := grpc.NewServer(slices.Concat(doors.grpcOptions(), []grpc.ServerOption{grpc.ChainUnaryInterceptor(logSlow(limit, log))}, srv.GRPCOptions())...)
 	srv.Register(g)
 	doors.serve(g, clientPages(c, srv), statsPages(srv))
 	log.Info("ready to serve client requests", "address", doors.address())
