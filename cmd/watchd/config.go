@@ -20,8 +20,9 @@ type config struct {
 	quotaBytes   int64 // 0 is etcd's 2 GiB, negative none
 	minFreeBytes int64 // as mvcc.Config has it
 
-	fromEtcd    string
-	discardAuth bool
+	fromEtcd      string
+	discardAuth   bool
+	skipHashCheck bool // of the file of fromEtcd
 
 	listenClient, listenHTTP, listenMetrics []*url.URL
 	advertise                               []*url.URL // none: where it listens
@@ -190,6 +191,9 @@ func (c *config) check() error {
 	}
 	if c.discardAuth && c.fromEtcd == "" {
 		return misused("--discard-auth without --from-etcd: it says what to do with the users in an etcd file; leave it out")
+	}
+	if c.skipHashCheck && c.fromEtcd == "" {
+		return misused("--skip-hash-check without --from-etcd: it is about an etcd file; leave it out")
 	}
 	if strings.ContainsAny(c.name, "/\\") && c.dataDir == "" {
 		return misused("--name %q: the data directory is named after it; give --data-dir", c.name)

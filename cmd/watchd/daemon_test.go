@@ -42,7 +42,9 @@ func TestMain(m *testing.M) {
 func TestScript(t *testing.T) {
 	testscript.Run(t, testscript.Params{Dir: "testdata/script", RequireExplicitExec: true, Setup: func(env *testscript.Env) error {
 		env.Setenv("GORACE", "atexit_sleep_ms=10")
-		return nil
+		files, err := filepath.Abs("../../mvcc/testdata/etcd")
+		env.Setenv("ETCDFILES", files) // written by a real etcd
+		return err
 	}})
 }
 

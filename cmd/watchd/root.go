@@ -36,7 +36,7 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.SetFlagErrorFunc(flagMistake)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(out, helpOf(cmd)) })
 	root.SetHelpCommand(newHelp(out))
-	root.AddCommand(newVersion(out), newReference(out))
+	root.AddCommand(newMigrate(out), newSnapshot(out), newVerify(out), newVersion(out), newReference(out))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
 	completeFlags(root)

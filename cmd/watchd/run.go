@@ -64,6 +64,11 @@ func run(ctx context.Context, c *config, log *slog.Logger) (err error) {
 	}
 	closers.add("engine", engine.Close)
 	banner(log, c, at, engine)
+	if c.fromEtcd != "" {
+		if err := fromEtcd(ctx, engine, c, log); err != nil {
+			return err
+		}
+	}
 	parts, err := openParts(c, engine, log, &closers)
 	if err != nil {
 		return err

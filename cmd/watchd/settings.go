@@ -57,13 +57,18 @@ func dataSettings() []setting {
 		},
 		{
 			name: "from-etcd", group: groupData, origin: ofOurs, word: "FILE", text: "start from an etcd snapshot, or a stopped member's file",
-			more: "Only into a data directory that holds no data yet.",
+			more: "Only into a data directory that holds no data yet; the same start repeated goes on with what is there.",
 			take: toText(func(c *config) *string { return &c.fromEtcd }),
 		},
 		{
 			name: "discard-auth", group: groupData, origin: ofOurs, form: onOff, text: "with --from-etcd: take it although users are lost",
 			more: "Without it a file with authentication enabled is refused, since here everybody may do everything.",
 			take: toSwitch(func(c *config) *bool { return &c.discardAuth }),
+		},
+		{
+			name: "skip-hash-check", group: groupData, origin: ofOurs, form: onOff, text: "with --from-etcd: take a file without its hash",
+			more: "Needed for a member's own file, member/snap/db, which has none.",
+			take: toSwitch(func(c *config) *bool { return &c.skipHashCheck }),
 		},
 		{
 			name: "config-file", group: groupData, word: "FILE", text: "settings from a YAML file; then etcd's flags and variables do not count",

@@ -137,7 +137,7 @@ var rules = []rule{
 		pkg:  "cmd/watchd",
 		ours: []string{"backend", "backend/engines", "mvcc", "watch", "lease", "server", "server/*", "cmd/watchd/*"},
 		libs: []string{
-			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/agext/levenshtein", "google.golang.org/grpc",
+			"github.com/dustin/go-humanize", "github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/agext/levenshtein", "google.golang.org/grpc",
 			"github.com/coreos/go-systemd/v22/daemon", "github.com/dustin/go-humanize", "go.etcd.io/etcd/api/v3/version",
 			"go.yaml.in/yaml/v3", "golang.org/x/term", "google.golang.org/protobuf/proto",
 		},

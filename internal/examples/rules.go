@@ -82,8 +82,20 @@ const served = "--listen-client-urls http://127.0.0.1:0 --log-format json --log-
 
 const ready = "ready to serve client requests"
 
+// snapDB is a snapshot that an etcd made.
+const snapDB = `cp "$REPO/mvcc/testdata/etcd/snapshot.db" snap.db`
+
+// restored makes a data directory, once, of a snapshot.
+func restored(dir, engine string) string {
+	return "[ -e " + dir + ` ] || watchd snapshot restore "$REPO/mvcc/testdata/etcd/snapshot.db" --data-dir ` + dir + " --backend " + engine
+}
+
 var rules = []Rule{
 	{Match: `^(go run \./cmd/)?watchd( --(backend|data-dir|durability) \S+)+$`, Replace: []string{"/var/lib/watchd", "watchd", "/tmp/x", "x", "DIR", "dir"}, Append: served, Serves: ready},
+	{Match: `^watchd .*--from-etcd snap\.db$`, Before: snapDB, Replace: []string{"/var/lib/watchd", "from-etcd.watchd"}, Append: served, Serves: ready},
+	{Match: `^watchd migrate --from bolt:old\.watchd`, Before: restored("old.watchd", "bolt"), Whole: true},
+	{Match: `^watchd (verify|snapshot save snap\.db) --data-dir default\.watchd`, Before: "rm -f snap.db; " + restored("default.watchd", "pebble"), Whole: true},
+	{Match: `^watchd snapshot (restore|status) snap\.db`, Before: snapDB, Whole: true},
 	{Match: `^etcdctl watch `, Serves: "PUT", Where: Etcdctl},
 	{Match: `^(etcdctl|curl) `, Where: Etcdctl},
 

@@ -247,6 +247,30 @@ func TestLoad_BumpedByEtcdutl(t *testing.T) {
 	require.ErrorIs(t, err, mvcc.ErrDamaged, "without the mark it is damage")
 }
 
+// R4: a restore that bumps tells old watchers, and all keys are there.
+func TestLoad_Bump(t *testing.T) {
+	s := openStore(t, openEngine(t, mem.Driver()))
+	fill(t, s)
+	f := open(t, build(t, s), etcdfile.OpenConfig{})
+	engine := openEngine(t, mem.Driver())
+	_, err := f.Load(ctx, engine, etcdfile.LoadConfig{Bump: 1 << 62})
+	require.ErrorIs(t, err, mvcc.ErrExhausted)
+	loaded, err := f.Load(ctx, engine, etcdfile.LoadConfig{Bump: 1000})
+	require.NoError(t, err)
+	require.Equal(t, s.Rev()+1000, loaded.Rev)
+	bumped := openStore(t, engine)
+	require.Equal(t, loaded.Rev, bumped.Rev())
+	require.Equal(t, loaded.Rev, bumped.CompactRev())
+	for rev := s.Rev() - 1; rev < s.Rev()+3; rev++ {
+		require.ErrorIs(t, bumped.CheckStart(rev), mvcc.ErrCompacted)
+	}
+	want, err := s.Range([]byte{0}, []byte{0}, mvcc.RangeOptions{})
+	require.NoError(t, err)
+	got, err := bumped.Range([]byte{0}, []byte{0}, mvcc.RangeOptions{})
+	require.NoError(t, err)
+	require.Equal(t, want.KVs, got.KVs)
+}
+
 // Alarms of space are dropped, those of damage kept.
 func TestLoad_Alarms(t *testing.T) {
 	s := openStore(t, openEngine(t, mem.Driver()))

@@ -19,6 +19,9 @@ type LoadConfig struct {
 	// DiscardAuth takes a file with authentication enabled, without its users
 	// and roles: what they kept from others is open then.
 	DiscardAuth bool
+	// Bump raises the revision by so much and marks it compacted, so that
+	// clients who have seen more than the file holds are told; 0: not at all.
+	Bump int64
 	// Origin, if not empty, is kept in the store, for OriginOf.
 	Origin string
 	// Progress, if not nil, is called now and then with what was loaded.
@@ -29,7 +32,8 @@ type LoadConfig struct {
 type Loaded struct {
 	Records, Bytes int64 // tombstones included
 	Leases         int
-	Rev            int64 // of the last record
+	// Rev is the revision the store stands at.
+	Rev int64
 	// Bumps are the records without a key that `etcdutl snapshot restore
 	// --bump-revision` writes: left out, since the compaction mark says it all.
 	// etcd counts them in HashKV.
@@ -76,9 +80,6 @@ func (l *load) run() (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, view.Close()) }()
-	if err := l.meta(); err != nil {
-		return err
-	}
 	for _, part := range []struct {
 		space backend.Space
 		each  func(key, value []byte) error
@@ -87,17 +88,29 @@ func (l *load) run() (err error) {
 			return err
 		}
 	}
+	if err := l.meta(); err != nil {
+		return err
+	}
 	return l.to.Finish()
 }
 
 // meta takes the compaction marks. Everything else there is etcd's alone.
 func (l *load) meta() error {
-	var entries []entry // ascending
-	if l.file.info.Finished > 0 {
-		entries = append(entries, entry{key: metaFinished, value: mark(l.file.info.Finished)})
+	scheduled, finished := l.file.info.Scheduled, l.file.info.Finished
+	l.done.Rev = max(l.done.Rev, scheduled, finished, 1)
+	if l.cfg.Bump > 0 {
+		if l.cfg.Bump > maxBump-l.done.Rev {
+			return fmt.Errorf("revision %d bumped by %d: %w", l.done.Rev, l.cfg.Bump, mvcc.ErrExhausted)
+		}
+		l.done.Rev += l.cfg.Bump
+		scheduled = l.done.Rev
 	}
-	if l.file.info.Scheduled > 0 {
-		entries = append(entries, entry{key: metaScheduled, value: mark(l.file.info.Scheduled)})
+	var entries []entry // ascending
+	if finished > 0 {
+		entries = append(entries, entry{key: metaFinished, value: mark(finished)})
+	}
+	if scheduled > 0 {
+		entries = append(entries, entry{key: metaScheduled, value: mark(scheduled)})
 	}
 	if l.cfg.Origin != "" {
 		entries = append(entries, entry{key: originKey, value: []byte(l.cfg.Origin)})
@@ -109,6 +122,9 @@ func (l *load) meta() error {
 	}
 	return nil
 }
+
+// maxBump is the revision that a bump may reach: far below the last one.
+const maxBump = 1 << 62
 
 const (
 	// lookEvery is after how many entries the context is looked at.
