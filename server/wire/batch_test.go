@@ -1,6 +1,8 @@
 package wire
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -10,6 +12,8 @@ import (
 	"google.golang.org/protobuf/proto"
 	"pgregory.net/rapid"
 
+	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/backend/mem"
 	"github.com/watchkv/watchkv/mvcc"
 )
 
@@ -103,6 +107,44 @@ func decode(t require.TestingT, m *Message) *pb.WatchResponse {
 func TestBatch_IsTheGeneratedBytes(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		check(t, members.Draw(t, "member"), runs.Draw(t, "events"), rapid.Int64().Draw(t, "revision"), rapid.Int64().Draw(t, "id"))
+	})
+}
+
+// What a store wrote, of which records and not fields go to the wire: as it is
+// live, from the recent log, and as it is read from the engine.
+func TestBatch_StoredRecordsAreTheGeneratedBytes(t *testing.T) {
+	ctx := context.Background()
+	rapid.Check(t, func(t *rapid.T) {
+		engine, err := mem.Driver().Open("", backend.Options{})
+		require.NoError(t, err)
+		defer engine.Close()
+		store, err := mvcc.Open(engine, mvcc.Config{})
+		require.NoError(t, err)
+		defer store.Close()
+		keys := rapid.SampledFrom([]string{"a", "b", "\x00", "\xff", strings.Repeat("k", 200)})
+		for range rapid.IntRange(1, 30).Draw(t, "operations") {
+			key := []byte(keys.Draw(t, "key"))
+			op := mvcc.Op{Type: mvcc.OpDeleteRange, Key: key}
+			if rapid.IntRange(0, 3).Draw(t, "put") > 0 {
+				op = mvcc.Op{Type: mvcc.OpPut, Key: key, Value: rapid.SliceOfN(rapid.Byte(), 0, 40).Draw(t, "value"), Lease: rapid.Int64Min(0).Draw(t, "lease")}
+			}
+			_, err := store.Txn(ctx, mvcc.Txn{Then: []mvcc.Op{op}})
+			require.NoError(t, err)
+		}
+		read, err := store.History(ctx, mvcc.HistoryQuery{From: 1, To: store.Rev()})
+		require.NoError(t, err)
+		commits, _, ok := store.Recent(nil, 2, 1000)
+		require.True(t, ok)
+		var live []mvcc.Event
+		for _, c := range commits {
+			live = append(live, c.Events...)
+		}
+		for _, events := range [][]mvcc.Event{live, read.Events} {
+			for i := range events {
+				require.NotEmpty(t, events[i].Record())
+			}
+			check(t, &pb.ResponseHeader{MemberId: 1}, events, store.Rev(), 3)
+		}
 	})
 }
 

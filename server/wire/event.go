@@ -53,18 +53,25 @@ func appendEvent(b []byte, e *mvcc.Event) []byte {
 	return b
 }
 
-// sizeAfter and appendAfter are for the key after the change.
+// sizeAfter and appendAfter are for the key after the change: of a put the
+// stored record, which is just that in the wire's form.
 func sizeAfter(e *mvcc.Event) int {
-	if e.Type == mvcc.EventDelete {
+	switch record := e.Record(); {
+	case e.Type == mvcc.EventDelete:
 		return sizeBytes(e.KV.Key) + sizeUint(uint64(e.KV.ModRevision))
+	case len(record) > 0:
+		return len(record)
 	}
 	return sizeKV(&e.KV)
 }
 
 func appendAfter(b []byte, e *mvcc.Event) []byte {
-	if e.Type == mvcc.EventDelete {
+	switch record := e.Record(); {
+	case e.Type == mvcc.EventDelete:
 		b = appendBytes(b, kvKey, e.KV.Key)
 		return appendUint(b, kvMod, uint64(e.KV.ModRevision))
+	case len(record) > 0:
+		return append(b, record...)
 	}
 	return appendKV(b, &e.KV)
 }
