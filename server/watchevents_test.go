@@ -24,7 +24,6 @@ func TestWatch_EventsOfATransaction(t *testing.T) {
 	s.put("b")
 	s.create(prefix(""))
 	s.txn("c", "-b", "a")
-	s.txn("b", "c")
 	put := func(k string, create, mod, version int64) *mvccpb.Event {
 		return &mvccpb.Event{Kv: &mvccpb.KeyValue{
 			Key: []byte(k), Value: []byte("value of " + k), CreateRevision: create, ModRevision: mod, Version: version,
@@ -34,6 +33,7 @@ func TestWatch_EventsOfATransaction(t *testing.T) {
 	sameEvents(t, r, put("c", 3, 3, 1),
 		&mvccpb.Event{Type: mvccpb.Event_DELETE, Kv: &mvccpb.KeyValue{Key: []byte("b"), ModRevision: 3}}, put("a", 3, 3, 1))
 	assert.EqualValues(t, 3, r.Header.Revision)
+	s.txn("b", "c")
 	sameEvents(t, s.next(), put("b", 4, 4, 1), put("c", 3, 4, 2))
 }
 

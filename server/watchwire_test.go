@@ -15,6 +15,7 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/credentials/insecure"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/mem"
@@ -134,6 +135,7 @@ type stream struct {
 	*watched
 	rpc    pb.Watch_WatchClient
 	cancel context.CancelFunc
+	rest   *pb.WatchResponse // of a response of which event took the first
 }
 
 func (w *watched) stream() *stream { return w.streamOf(w.ctx) }
@@ -182,17 +184,26 @@ func (s *stream) refused(c *pb.WatchCreateRequest) *pb.WatchResponse {
 }
 
 func (s *stream) next() *pb.WatchResponse {
+	if r := s.rest; r != nil {
+		s.rest = nil
+		return r
+	}
 	r, err := s.rpc.Recv()
 	require.NoError(s.t, err)
 	require.NotNil(s.t, r.Header)
 	return r
 }
 
-// event is the next response, which must have one event of a watch.
+// event is the next event, which must be of that watch: revisions that came
+// together are taken apart.
 func (s *stream) event(id int64) *pb.WatchResponse {
 	r := s.next()
 	require.Equal(s.t, id, r.WatchId, "%v", r)
-	require.Len(s.t, r.Events, 1, "%v", r)
+	require.NotEmpty(s.t, r.Events, "%v", r)
+	if len(r.Events) > 1 {
+		s.rest = proto.CloneOf(r)
+		r.Events, s.rest.Events = r.Events[:1], s.rest.Events[1:]
+	}
 	return r
 }
 

@@ -50,8 +50,8 @@ var members = rapid.Custom(func(t *rapid.T) *pb.ResponseHeader {
 
 var keyValues = rapid.Custom(func(t *rapid.T) mvcc.KeyValue {
 	return mvcc.KeyValue{
-		Key:            rapid.SliceOfN(rapid.Byte(), 0, 200).Draw(t, "key"),
-		Value:          rapid.SliceOfN(rapid.Byte(), 0, 300).Draw(t, "value"),
+		Key:            rapid.SliceOfN(rapid.Byte(), 0, 20).Draw(t, "key"),
+		Value:          rapid.SliceOfN(rapid.Byte(), 0, 30).Draw(t, "value"),
 		CreateRevision: rapid.Int64().Draw(t, "create"),
 		ModRevision:    rapid.Int64().Draw(t, "mod"),
 		Version:        rapid.Int64().Draw(t, "version"),
@@ -69,7 +69,7 @@ var runs = rapid.SliceOfN(rapid.Custom(func(t *rapid.T) mvcc.Event {
 		e.Prev = &kv
 	}
 	return e
-}), 0, 12)
+}), 0, 6)
 
 // check holds a batch against the generated code, byte by byte: the id is a
 // WatchResponse with nothing else, the rest one without it.
@@ -122,7 +122,7 @@ func TestBatch_StoredRecordsAreTheGeneratedBytes(t *testing.T) {
 		require.NoError(t, err)
 		defer store.Close()
 		keys := rapid.SampledFrom([]string{"a", "b", "\x00", "\xff", strings.Repeat("k", 200)})
-		for range rapid.IntRange(1, 30).Draw(t, "operations") {
+		for range rapid.IntRange(1, 12).Draw(t, "operations") {
 			key := []byte(keys.Draw(t, "key"))
 			op := mvcc.Op{Type: mvcc.OpDeleteRange, Key: key}
 			if rapid.IntRange(0, 3).Draw(t, "put") > 0 {
@@ -168,7 +168,7 @@ func FuzzBatch_IsTheGeneratedBytes(f *testing.F) {
 func TestBatch_Fragments(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		events := runs.Draw(t, "events")
-		id, limit := rapid.Int64().Draw(t, "id"), rapid.IntRange(1, 3000).Draw(t, "limit")
+		id, limit := rapid.Int64().Draw(t, "id"), rapid.IntRange(1, 400).Draw(t, "limit")
 		b := NewEncoder(members.Draw(t, "member")).Encode(events, 9)
 		whole := decode(t, b.Message(id))
 		var parts []*pb.WatchResponse
