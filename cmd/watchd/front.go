@@ -180,7 +180,11 @@ func (f *front) serve(g *grpc.Server, clients, stats http.Handler) {
 			}
 			f.start(func() error { return pages.Serve(d.port.HTTP()) })
 		}
-		f.log.Info("serving", "url", d.url.String(), "address", d.port.Addr().String(), "traffic", d.traffic.String(), "tls", secured(d.url), "metrics-only", d.forStats)
+		traffic := d.traffic.String()
+		if d.forStats {
+			traffic = "metrics"
+		}
+		f.log.Info("serving", "url", d.url.String(), "address", d.port.Addr().String(), "traffic", traffic, "tls", secured(d.url))
 	}
 }
 

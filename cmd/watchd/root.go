@@ -39,6 +39,9 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.AddCommand(newMigrate(out), newSnapshot(out), newVerify(out), newVersion(out), newReference(out))
 	root.InitDefaultHelpCmd()
 	root.InitDefaultCompletionCmd()
+	if completion, _, err := root.Find([]string{"completion"}); err == nil {
+		completion.Short = "what a shell needs to complete what is typed"
+	}
 	completeFlags(root)
 	return root
 }

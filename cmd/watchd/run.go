@@ -146,9 +146,18 @@ func openParts(c *config, engine backend.Engine, log *slog.Logger, closers *clos
 
 // banner is the line that tells what runs here.
 func banner(log *slog.Logger, c *config, at place, engine backend.Engine) {
-	log.Info("starting watchd", "watchd-version", version, "etcd-version", etcd.Version, "git-sha", commit(), "go-version", runtime.Version(),
+	args := []any{
+		"watchd-version", version, "etcd-version", etcd.Version, "go-version", runtime.Version(),
 		"backend", at.driver.Name, "backend-version", engine.Stats().Version, "durability", c.durability.String(), "data-dir", at.dir, "fresh", at.fresh,
-		"name", c.name, "quota-bytes", c.quota(), "pid", os.Getpid())
+		"name", c.name, "quota-bytes", c.quota(), "pid", os.Getpid(),
+	}
+	if sha := commit(); sha != "" {
+		args = append(args, "git-sha", sha)
+	}
+	log.Info("starting watchd", args...)
+	if at.driver.Volatile {
+		log.Warn("this engine keeps nothing: stopping loses all data", "backend", at.driver.Name)
+	}
 }
 
 // serve serves until ctx ends, then tells the watches, lets calls finish and
