@@ -72,6 +72,9 @@ func (l *lineWriter) String() string {
 	return l.text.String()
 }
 
+// poll is how often a condition is looked at that nothing tells of.
+const poll = 20 * time.Millisecond
+
 // programTimeout bounds every program and every wait of a script.
 const programTimeout = 60 * time.Second
 
