@@ -52,6 +52,8 @@ type Lessor struct {
 	running sync.WaitGroup
 	wake    chan struct{}
 
+	observer atomic.Pointer[func(keys int)]
+
 	granted, revoked, renewed, expired, checkpoints, ttls atomic.Int64
 
 	mu      sync.Mutex // leaf
@@ -70,6 +72,7 @@ type record struct {
 	due    time.Time // when expiry looks at it: at its end, or to try again
 	place  int       // in the queue; -1: not in it
 	ended  chan struct{}
+	keys   int // that its end deletes
 }
 
 // Open reads the leases of a store, which stays the caller's: close the Lessor
@@ -317,6 +320,10 @@ func (l *Lessor) records() []Info {
 	}
 	return out
 }
+
+// Observe lets ended know of each lease that ends from here on, how many keys
+// that deleted. It is called by whoever ended the lease, and must not wait.
+func (l *Lessor) Observe(ended func(keys int)) { l.observer.Store(&ended) }
 
 // Stats reads the figures.
 func (l *Lessor) Stats() Stats {

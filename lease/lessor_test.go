@@ -185,6 +185,8 @@ func TestRevoke(t *testing.T) {
 		defer w.stop()
 		w.grant(1, 10)
 		w.grant(2, 10)
+		var deleted []int
+		w.Observe(func(keys int) { deleted = append(deleted, keys) })
 		require.NoError(t, w.put("b", 1))
 		require.NoError(t, w.put("a", 1))
 		rev, err := w.Revoke(ctx, 1)
@@ -199,6 +201,7 @@ func TestRevoke(t *testing.T) {
 			require.ErrorIs(t, err, ErrNotFound)
 		}
 		require.Empty(t, w.Leases())
+		require.Equal(t, []int{2, 0}, deleted)
 		w.grant(1, 10) // the id is free again
 		require.NoError(t, w.put("a", 1))
 		require.Len(t, w.Leases(), 1)

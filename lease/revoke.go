@@ -46,7 +46,7 @@ func (l *Lessor) revoke(ctx context.Context, id int64) (rev int64, err error) {
 // revokeIn ends a lease as a part of tx. The outcome is for revokeEnds.
 func (l *Lessor) revokeIn(tx *mvcc.WriteTx, id int64) (*record, error) {
 	keys := tx.LeaseKeys(id)
-	le := l.stageRevoke(id)
+	le := l.stageRevoke(id, len(keys))
 	if le == nil {
 		return nil, ErrNotFound
 	}
@@ -63,7 +63,7 @@ func (l *Lessor) revokeIn(tx *mvcc.WriteTx, id int64) (*record, error) {
 
 // stageRevoke makes the lease one that transactions do not see any more; nil
 // if they did not before.
-func (l *Lessor) stageRevoke(id int64) *record {
+func (l *Lessor) stageRevoke(id int64, keys int) *record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	le := l.leases[id]
@@ -71,6 +71,7 @@ func (l *Lessor) stageRevoke(id int64) *record {
 		return nil
 	}
 	delete(l.leases, id)
+	le.keys = keys
 	l.ending[id] = le
 	l.queue.drop(le)
 	return le
@@ -110,12 +111,20 @@ func (l *Lessor) revokeEnds(le *record, err error) {
 
 func (l *Lessor) revokeDone(le *record) {
 	l.revoked.Add(1)
+	keys := l.dropRevoked(le)
+	if observe := l.observer.Load(); observe != nil {
+		(*observe)(keys)
+	}
+}
+
+func (l *Lessor) dropRevoked(le *record) (keys int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ending[le.id] == le {
 		delete(l.ending, le.id)
 	}
 	le.endLocked()
+	return le.keys
 }
 
 // endLocked lets those go on who wait for the end of the lease.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/lease"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/watch"
@@ -19,6 +20,8 @@ type Parts struct {
 	Engine backend.Engine
 	Store  *mvcc.Store
 	Hub    *watch.Hub
+	// Lessor has the store's leases; nil: there are none, and no Lease service.
+	Lessor *lease.Lessor
 }
 
 // Config configures a Server. The zero value works.

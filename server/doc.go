@@ -52,6 +52,7 @@
 //	watchService.mu  no stream begins once the server is closed; a leaf
 //	loopback.mu      the connection in memory begins once; held while it begins
 //	                 or ends, and by nobody who answers it
+//	leaseService.mu  the same of keep-alive streams
 //
 // # Goroutines
 //
@@ -59,4 +60,6 @@
 //	send loop     stream   grpc   the stream's outbox      the stream or its context; a failed send
 //	receive loop  stream   Server the client's requests    half-close; the rpc, which ends with the send loop
 //	loopback      Server   Server calls of Lock, Election  Close
+//	keep-alive    stream   Server the client's requests    half-close; the rpc, which ends with the client's
+//	              of leases                                context or as the server stops
 package server

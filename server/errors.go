@@ -9,6 +9,7 @@ import (
 	"google.golang.org/grpc/status"
 
 	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/lease"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/watch"
 )
@@ -23,6 +24,10 @@ var answers = []struct{ err, answer error }{
 	{mvcc.ErrKeyMissing, rpctypes.ErrGRPCKeyNotFound},
 	{mvcc.ErrTooLarge, rpctypes.ErrGRPCRequestTooLarge},
 	{mvcc.ErrNoSpace, rpctypes.ErrGRPCNoSpace},
+	{lease.ErrNotFound, rpctypes.ErrGRPCLeaseNotFound},
+	{lease.ErrExists, rpctypes.ErrGRPCLeaseExist},
+	{lease.ErrTTLTooLarge, rpctypes.ErrGRPCLeaseTTLTooLarge},
+	{lease.ErrClosed, rpctypes.ErrGRPCStopped},
 	{mvcc.ErrClosed, rpctypes.ErrGRPCStopped},
 	{watch.ErrStreamClosed, rpctypes.ErrGRPCStopped},
 	{watch.ErrHubClosed, rpctypes.ErrGRPCStopped},

@@ -16,6 +16,11 @@ func (s *Server) newMetrics() *metrics.Metrics {
 	c.Sources.Hub = hub.Stats
 	c.Sources.Watches = hub.Watches
 	c.Sources.Streams = s.streamStats
+	if lessor := s.parts.Lessor; lessor != nil {
+		c.Sources.LeasesNow = func() int { return lessor.Stats().Leases }
+		c.Sources.LeasesRevoked = func() int64 { return lessor.Stats().Revoked }
+		c.Sources.LeasesExpired = func() int64 { return lessor.Stats().Expired }
+	}
 	c.Sources.QuotaBytes = func() int64 { return quotaBytes(store) }
 	id := &c.Identity
 	id.MemberID, id.Version, id.ClusterVersion = s.memberID, version.Version, version.Cluster(version.Version)

@@ -30,6 +30,7 @@ type Server struct {
 	stop     context.CancelFunc
 
 	watch    *watchService
+	lease    *leaseService // nil without a Lessor
 	loopback *loopback
 }
 
@@ -53,7 +54,13 @@ func New(p Parts, cfg Config) (*Server, error) {
 	}
 	s.clusterID, s.memberID = id.cluster, id.member
 	s.watch = newWatchService(s)
+	if p.Lessor != nil {
+		s.lease = &leaseService{server: s, lessor: p.Lessor}
+	}
 	s.metrics = s.newMetrics()
+	if s.lease != nil {
+		p.Lessor.Observe(s.metrics.Deleted)
+	}
 	s.loopback = &loopback{server: s}
 	return s, nil
 }
@@ -99,6 +106,9 @@ func (s *Server) Register(g *grpc.Server) {
 func (s *Server) registerStore(g *grpc.Server) {
 	pb.RegisterKVServer(g, s.metrics.KV(&kvService{server: s, store: s.parts.Store}))
 	pb.RegisterWatchServer(g, s.watch)
+	if s.lease != nil {
+		pb.RegisterLeaseServer(g, s.metrics.Lease(s.lease))
+	}
 }
 
 // EndStreams ends the watch streams: their clients are told that the server
@@ -112,6 +122,9 @@ func (s *Server) Close() error {
 	s.stop()
 	err := s.loopback.close()
 	s.watch.close()
+	if s.lease != nil {
+		s.lease.close()
+	}
 	return err
 }
 

@@ -15,6 +15,7 @@ import (
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/mem"
+	"github.com/watchkv/watchkv/lease"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/server"
 	"github.com/watchkv/watchkv/watch"
@@ -47,7 +48,10 @@ func serveOver(t *testing.T, engine backend.Engine, cfg server.Config) *serving 
 	hub, err := watch.NewHub(store, watch.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, hub.Close()) })
-	srv, err := server.New(server.Parts{Engine: engine, Store: store, Hub: hub}, cfg)
+	lessor, err := lease.Open(store, lease.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, lessor.Close()) })
+	srv, err := server.New(server.Parts{Engine: engine, Store: store, Hub: hub, Lessor: lessor}, cfg)
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -16,6 +16,7 @@ import (
 	"google.golang.org/grpc"
 
 	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/lease"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/server"
 	"github.com/watchkv/watchkv/server/metrics"
@@ -141,7 +142,12 @@ func openParts(c *config, engine backend.Engine, log *slog.Logger, closers *clos
 		return server.Parts{}, err
 	}
 	closers.add("hub", hub.Close)
-	return server.Parts{Engine: engine, Store: store, Hub: hub}, nil
+	lessor, err := lease.Open(store, lease.Config{Logger: log})
+	if err != nil {
+		return server.Parts{}, failed("--data-dir %q: %v", c.directory(), err)
+	}
+	closers.add("leases", lessor.Close)
+	return server.Parts{Engine: engine, Store: store, Hub: hub, Lessor: lessor}, nil
 }
 
 // banner is the line that tells what runs here.

@@ -54,8 +54,10 @@ type Sources struct {
 	Alarms func() []*pb.AlarmMember
 	// QuotaBytes that the data may take.
 	QuotaBytes func() int64
-	// LeasesExpired since the server began, and LeasesNow.
+	// LeasesExpired and LeasesRevoked, by time or by request, since the server
+	// began, and LeasesNow.
 	LeasesExpired func() int64
+	LeasesRevoked func() int64
 	LeasesNow     func() int
 }
 
@@ -73,6 +75,7 @@ func (c Config) withDefaults() Config {
 	s.Alarms = orZero(s.Alarms)
 	s.QuotaBytes = orZero(s.QuotaBytes)
 	s.LeasesExpired = orZero(s.LeasesExpired)
+	s.LeasesRevoked = orZero(s.LeasesRevoked)
 	s.LeasesNow = orZero(s.LeasesNow)
 	return c
 }

@@ -8,13 +8,12 @@ import (
 )
 
 type leases struct {
-	granted, revoked, renewed prometheus.Counter
-	ttl                       prometheus.Histogram
+	granted, renewed prometheus.Counter
+	ttl              prometheus.Histogram
 }
 
 func (l *leases) define(b *book) {
 	l.granted = b.counter("etcd_debugging_lease_granted_total", "The total number of granted leases.")
-	l.revoked = b.counter("etcd_debugging_lease_revoked_total", "The total number of revoked leases.")
 	l.renewed = b.counter("etcd_debugging_lease_renewed_total", "The number of renewed leases seen by the leader.")
 	l.ttl = b.histogram("etcd_debugging_lease_ttl_total", "Bucketed histogram of lease TTLs.", prometheus.ExponentialBuckets(1, 2, 24))
 }

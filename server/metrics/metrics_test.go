@@ -48,7 +48,7 @@ func TestPage_ReadsItsSources(t *testing.T) {
 		Sources: metrics.Sources{
 			Store: func() mvcc.Stats { return store }, Hub: func() watch.Stats { return hub },
 			Alarms:     func() []*pb.AlarmMember { return []*pb.AlarmMember{{MemberID: 0xabc, Alarm: pb.AlarmType_NOSPACE}} },
-			QuotaBytes: func() int64 { return 4096 }, LeasesExpired: func() int64 { return 6 }, LeasesNow: func() int { return 2 },
+			QuotaBytes: func() int64 { return 4096 }, LeasesExpired: func() int64 { return 6 }, LeasesRevoked: func() int64 { return 8 }, LeasesNow: func() int { return 2 },
 		},
 	})
 	for line, want := range map[string]string{
@@ -69,6 +69,7 @@ func TestPage_ReadsItsSources(t *testing.T) {
 		`etcd_debugging_mvcc_slow_watcher_total`:                             "4",
 		`etcd_debugging_mvcc_pending_events_total`:                           "9",
 		`etcd_server_quota_backend_bytes`:                                    "4096",
+		`etcd_debugging_lease_revoked_total`:                                 "8",
 		`etcd_debugging_server_lease_expired_total`:                          "6",
 		`etcd_debugging_server_alarms{alarm_type="NOSPACE",server_id="abc"}`: "1",
 		`watchkv_watch_watches{state="victim"}`:                              "1",

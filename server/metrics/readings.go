@@ -18,6 +18,7 @@ type moment struct {
 	alarms []*pb.AlarmMember
 	quota  int64
 	expire int64
+	revoke int64
 	leases int
 	os     descriptors
 }
@@ -95,6 +96,7 @@ func etcdReadings() []reading {
 			help: "The total duration in seconds of running through the progress loop control stream response.",
 		},
 		gauge("etcd_server_quota_backend_bytes", "Current backend storage quota size in bytes.", func(m *moment) float64 { return float64(m.quota) }),
+		counter("etcd_debugging_lease_revoked_total", "The total number of revoked leases.", func(m *moment) float64 { return float64(m.revoke) }),
 		counter("etcd_debugging_server_lease_expired_total", "The total number of expired leases.", func(m *moment) float64 { return float64(m.expire) }),
 		{
 			kind: prometheus.GaugeValue, name: "etcd_debugging_server_alarms", labels: []string{"server_id", "alarm_type"},
@@ -251,7 +253,7 @@ func (r *reader) Collect(to chan<- prometheus.Metric) {
 	now := &moment{
 		store: s.Store(), hub: s.Hub(), sent: s.Streams(), events: r.m.eventsSent.Load(),
 		alive:  [2]int64{r.m.keepAliveFailures[Receive].Load(), r.m.keepAliveFailures[Send].Load()},
-		alarms: s.Alarms(), quota: s.QuotaBytes(), expire: s.LeasesExpired(), leases: s.LeasesNow(), os: readDescriptors(),
+		alarms: s.Alarms(), quota: s.QuotaBytes(), expire: s.LeasesExpired(), revoke: s.LeasesRevoked(), leases: s.LeasesNow(), os: readDescriptors(),
 	}
 	for i, one := range r.all {
 		if one.durations != nil {
