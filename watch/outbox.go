@@ -211,6 +211,9 @@ func (o *outbox) take(empty []entry) (queue []entry, at int64, victims bool, err
 	}
 	if len(o.queue) == 0 {
 		o.parked, o.bare = true, true
+		if cap(empty) == 0 {
+			o.queue = nil // who keeps no memory for the next queue wants none kept
+		}
 		return empty, o.taken, false, nil
 	}
 	at = o.taken

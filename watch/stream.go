@@ -29,6 +29,7 @@ type Stream struct {
 	taking  []entry // taken from the outbox, not handed out yet
 	takenAt int64   // place of the first of them, in outbox.taken numbering
 	at      place   // in taking
+	events  bool    // some of them were events
 
 	// Guarded by shard.mu.
 	watches watchTable
@@ -217,10 +218,12 @@ func (s *Stream) Recv(ctx context.Context) ([]Response, error) {
 		if len(s.out) > 0 {
 			return s.out, nil
 		}
-		if clear(s.taking); cap(s.taking) > keptEntries {
+		if clear(s.taking); len(s.taking) > 0 && !s.events {
+			s.out, s.taking = nil, nil // who only made watches may be idle for long
+		} else if cap(s.taking) > keptEntries {
 			s.taking = nil
 		}
-		s.at = place{}
+		s.at, s.events = place{}, false
 		queue, at, victims, err := s.box.take(s.taking[:0])
 		s.taking, s.takenAt = queue, at
 		switch {
@@ -288,6 +291,7 @@ func (s *Stream) expand() {
 }
 
 func (s *Stream) expandMembers(e *entry) {
+	s.events = true
 	for ; s.at.member < len(e.members); s.at.member++ {
 		w := e.members[s.at.member]
 		if end := w.ended.Load(); end != 0 && s.takenAt+int64(s.at.entry) >= end {
