@@ -214,13 +214,17 @@ func (s *Store) takesLocked(bytes int64, ops int) bool {
 // with the transaction, also if that makes no revision, and by the store's
 // Durability; nobody but ScanBeside sees it. The slices are the caller's
 // again when it returns. All that a transaction writes beside history has to
-// fit one batch of the engine. Errors: ErrEmptyKey, ErrTooLarge, ErrNoSpace,
-// ErrTxDone, and backend.ErrUnknownSpace.
+// fit one batch of the engine. Alarms find room as deletes do. Errors:
+// ErrEmptyKey, ErrTooLarge, ErrNoSpace, ErrTxDone, and backend.ErrUnknownSpace.
 func (tx *WriteTx) PutBeside(sp backend.Space, key, value []byte) error {
 	if tx.t == nil {
 		return ErrTxDone
 	}
-	return tx.t.writeBeside(backend.Op{Kind: backend.OpPut, Space: sp, Key: key, Value: value}, EventPut)
+	e := EventPut
+	if sp == backend.SpaceAlarm {
+		e = EventDelete // that there is no room has to be kept
+	}
+	return tx.t.writeBeside(backend.Op{Kind: backend.OpPut, Space: sp, Key: key, Value: value}, e)
 }
 
 // DeleteBeside removes a record beside history; a missing one is no error.

@@ -47,6 +47,11 @@ type Config struct {
 	// that; 0 is off, and then it waits.
 	WatchMaxLagRevisions, WatchMaxLagBytes int64
 
+	// ScratchDir is where a snapshot stands while it is built and sent, of one
+	// server alone: New removes what an earlier one left. Empty is the system's
+	// directory for temporary files, where nothing is removed.
+	ScratchDir string
+
 	// Metrics says what is counted, and what the program is called. Ids,
 	// versions and sources are the server's own.
 	Metrics metrics.Config

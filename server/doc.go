@@ -27,6 +27,13 @@
 // client over a connection in memory (loopback.go), which begins when one of
 // them is first called. What they do is done as their caller.
 //
+// # Maintenance
+//
+// maintenance.go answers it. alarm.go keeps the alarms: intercept.go raises
+// what answers tell of, everything that writes asks admit first. snapshot.go
+// has the store built as etcd's file (server/etcdfile), on disk, and sends
+// that: a slow client holds a file, no view and no compaction.
+//
 // # A watch stream
 //
 // Two goroutines serve a stream: the receive loop (watchreceive.go) carries
@@ -49,6 +56,7 @@
 //
 // # Locks
 //
+//	alarms.mu        which alarms are active; a leaf
 //	watchService.mu  no stream begins once the server is closed; a leaf
 //	loopback.mu      the connection in memory begins once; held while it begins
 //	                 or ends, and by nobody who answers it

@@ -23,6 +23,7 @@ func (s *Server) guardUnary(ctx context.Context, req any, info *grpc.UnaryServer
 	}()
 	resp, err = handler(ctx, req)
 	s.logCause(ctx, info.FullMethod, err)
+	s.alarms.observe(ctx, err)
 	return resp, err
 }
 
@@ -35,6 +36,7 @@ func (s *Server) guardStream(srv any, stream grpc.ServerStream, info *grpc.Strea
 	}()
 	err = handler(srv, stream)
 	s.logCause(stream.Context(), info.FullMethod, err)
+	s.alarms.observe(stream.Context(), err)
 	return err
 }
 

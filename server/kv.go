@@ -42,6 +42,9 @@ func (k *kvService) Put(ctx context.Context, r *pb.PutRequest) (*pb.PutResponse,
 			return nil, err
 		}
 	}
+	if err := k.server.alarms.admit(writingPuts); err != nil {
+		return nil, err
+	}
 	if err := k.server.authorizePut(ctx, pb.KV_Put_FullMethodName, r); err != nil {
 		return nil, err
 	}
@@ -70,6 +73,9 @@ func (k *kvService) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (
 	if err := k.server.checkSize(r); err != nil {
 		return nil, err
 	}
+	if err := k.server.alarms.admit(writingNoPuts); err != nil {
+		return nil, err
+	}
 	if err := k.server.authorizeDelete(ctx, pb.KV_DeleteRange_FullMethodName, r); err != nil {
 		return nil, err
 	}
@@ -91,6 +97,9 @@ func (k *kvService) DeleteRange(ctx context.Context, r *pb.DeleteRangeRequest) (
 // when the records are deleted, any other when nobody can read them any more.
 func (k *kvService) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
 	if err := k.server.authorizeAdmin(ctx, pb.KV_Compact_FullMethodName); err != nil {
+		return nil, err
+	}
+	if err := k.server.alarms.admit(writingNoPuts); err != nil {
 		return nil, err
 	}
 	// Nothing is below revision 0; etcd says so as long as nothing is

@@ -51,6 +51,9 @@ func (s *leaseService) LeaseGrant(ctx context.Context, r *pb.LeaseGrantRequest) 
 	if err := s.server.authorizeIdentity(ctx, pb.Lease_LeaseGrant_FullMethodName); err != nil {
 		return nil, err
 	}
+	if err := s.server.alarms.admit(writingPuts); err != nil {
+		return nil, err
+	}
 	got, err := s.lessor.Grant(ctx, r.ID, r.TTL)
 	if err != nil {
 		return nil, toGRPC(err)
@@ -61,6 +64,9 @@ func (s *leaseService) LeaseGrant(ctx context.Context, r *pb.LeaseGrantRequest) 
 // LeaseRevoke implements etcdserverpb.LeaseServer.
 func (s *leaseService) LeaseRevoke(ctx context.Context, r *pb.LeaseRevokeRequest) (*pb.LeaseRevokeResponse, error) {
 	if err := s.authorize(ctx, pb.Lease_LeaseRevoke_FullMethodName, ActionWrite, r.ID); err != nil {
+		return nil, err
+	}
+	if err := s.server.alarms.admit(writingNoPuts); err != nil {
 		return nil, err
 	}
 	rev, err := s.lessor.Revoke(ctx, r.ID)

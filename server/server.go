@@ -13,6 +13,7 @@ import (
 	"google.golang.org/grpc/keepalive"
 	"google.golang.org/grpc/reflection"
 
+	"github.com/watchkv/watchkv/server/etcdfile"
 	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/server/wire"
 )
@@ -24,6 +25,7 @@ type Server struct {
 
 	clusterID, memberID uint64
 	metrics             *metrics.Metrics
+	alarms              *alarms
 
 	// stopping is done once Close was called: streams end then.
 	stopping context.Context
@@ -53,6 +55,13 @@ func New(p Parts, cfg Config) (*Server, error) {
 		s.cfg.Logger.Warn("the store takes no writes: the ids of member and cluster are new ones at the next start")
 	}
 	s.clusterID, s.memberID = id.cluster, id.member
+	if s.alarms, err = openAlarms(p.Store, id.member, s.cfg.Logger); err == nil && s.cfg.ScratchDir != "" {
+		err = etcdfile.RemoveScratch(s.cfg.ScratchDir)
+	}
+	if err != nil {
+		s.stop()
+		return nil, err
+	}
 	s.watch = newWatchService(s)
 	if p.Lessor != nil {
 		s.lease = &leaseService{server: s, lessor: p.Lessor}
@@ -109,6 +118,7 @@ func (s *Server) registerStore(g *grpc.Server) {
 	if s.lease != nil {
 		pb.RegisterLeaseServer(g, s.metrics.Lease(s.lease))
 	}
+	pb.RegisterMaintenanceServer(g, &maintenanceService{server: s, store: s.parts.Store, engine: s.parts.Engine, alarms: s.alarms})
 }
 
 // EndStreams ends the watch streams: their clients are told that the server

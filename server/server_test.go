@@ -37,8 +37,12 @@ func serve(t *testing.T, cfg server.Config) *serving {
 
 // serveOver is serve over an engine, which it closes with the test.
 func serveOver(t *testing.T, engine backend.Engine, cfg server.Config) *serving {
+	return serveStore(t, engine, mvcc.Config{}, cfg)
+}
+
+func serveStore(t *testing.T, engine backend.Engine, storing mvcc.Config, cfg server.Config) *serving {
 	t.Cleanup(func() { assert.NoError(t, engine.Close()) })
-	store, err := mvcc.Open(engine, mvcc.Config{})
+	store, err := mvcc.Open(engine, storing)
 	require.NoError(t, err)
 	t.Cleanup(func() {
 		if err := store.Close(); store.Stats().Failed == "" { // else Close says it again

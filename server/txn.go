@@ -19,6 +19,9 @@ func (k *kvService) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse,
 		if err := k.server.checkSize(r); err != nil {
 			return nil, err
 		}
+		if err := k.server.alarms.admit(writingOf(r)); err != nil {
+			return nil, err
+		}
 	}
 	if err := k.server.authorizeTxn(ctx, pb.KV_Txn_FullMethodName, r); err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package main
 
 import (
 	"net/url"
+	"os"
 	"strconv"
 	"strings"
 	"time"
@@ -117,6 +118,15 @@ func (c *config) directory() string {
 		return c.dataDir
 	}
 	return c.name + ".watchd"
+}
+
+// scratch is where snapshots stand while they are sent; "" where nothing is
+// kept.
+func (c *config) scratch() string {
+	if info, err := os.Stat(c.directory()); err != nil || !info.IsDir() {
+		return ""
+	}
+	return c.directory()
 }
 
 // quota is mvcc's: 0 is none there.

@@ -96,6 +96,7 @@ func serverConfig(c *config, doors *front, log *slog.Logger) server.Config {
 		Name: c.name, ClientURLs: urls,
 		MaxRequestBytes: int(c.maxRequestBytes), MaxTxnOps: int(c.maxTxnOps), MaxConcurrentStreams: uint32(c.maxStreams),
 		KeepAlive:            server.KeepAlive{MinTime: orOff(c.keepAliveMin), Interval: orOff(c.keepAliveInterval), Timeout: orOff(c.keepAliveTimeout)},
+		ScratchDir:           c.scratch(),
 		WatchMaxLagRevisions: c.maxLagRevisions, WatchMaxLagBytes: c.maxLagBytes,
 		Metrics: metrics.Config{
 			Extensive: c.metrics == "extensive", SlowApply: c.slowApply, Identity: metrics.Identity{Program: "watchd " + version},

@@ -180,7 +180,7 @@ func limitSettings() []setting {
 	return []setting{
 		{
 			name: "quota-backend-bytes", group: groupLimits, word: "SIZE", unset: "2 GiB", text: "most the data may take; -1 is no limit",
-			more: "At the quota puts are refused with etcd's NOSPACE until there is room; history counts, free pages inside files do not.",
+			more: "At the quota puts are refused with etcd's NOSPACE until there is room and the alarm is disarmed; history counts, free pages inside files do not.",
 			take: toBytes(math.MinInt64, func(c *config) *int64 { return &c.quotaBytes }),
 		},
 		{
