@@ -127,6 +127,13 @@ var rules = []rule{
 			"github.com/prometheus/procfs", "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus",
 		},
 	},
+	{
+		pkg: "server/gateway",
+		libs: []string{
+			"go.etcd.io/etcd/api/v3", "go.etcd.io/etcd/server/v3/etcdserver/api/v3lock", "go.etcd.io/etcd/server/v3/etcdserver/api/v3election",
+			"google.golang.org/grpc", "google.golang.org/protobuf", "github.com/grpc-ecosystem/grpc-gateway/v2/runtime", "github.com/coder/websocket",
+		},
+	},
 	{pkg: "server/tlsconf", libs: []string{"go.etcd.io/etcd/client/pkg/v3/tlsutil"}},
 	{
 		pkg:  "server/*",
