@@ -190,6 +190,3 @@ func without(log *slog.Logger, checks []healthCheck, excluded []string) (kept []
 	}
 	return kept
 }
-
-// activeAlarms are the alarms that are raised.
-func (s *Server) activeAlarms() []*pb.AlarmMember { return nil }
