@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/backendtest"
@@ -78,4 +79,46 @@ func TestHealthOfAFailedStore(t *testing.T) {
 	code, _, text = s.page(http.MethodGet, "/readyz")
 	require.Equal(t, http.StatusServiceUnavailable, code)
 	require.Contains(t, text, "[+]serializable_read ok\n[-]linearizable_read failed: ")
+}
+
+// TestHealthUnderAlarm: an alarm is not healthy unless it is excluded, and
+// damage is not ready.
+func TestHealthUnderAlarm(t *testing.T) {
+	s := serve(t, server.Config{})
+	maintenance := pb.NewMaintenanceClient(s.conn(t))
+	for _, c := range []struct {
+		alarm pb.AlarmType
+		ready string
+	}{
+		{alarm: pb.AlarmType_NOSPACE},
+		{alarm: pb.AlarmType_CORRUPT, ready: "[-]data_corruption failed: alarm activated: CORRUPT\n"},
+	} {
+		do := func(action pb.AlarmRequest_AlarmAction) {
+			_, err := maintenance.Alarm(t.Context(), &pb.AlarmRequest{Action: action, Alarm: c.alarm})
+			require.NoError(t, err)
+		}
+		do(pb.AlarmRequest_ACTIVATE)
+		code, contentType, text := s.page(http.MethodGet, "/health")
+		require.Equal(t, http.StatusServiceUnavailable, code)
+		require.Equal(t, "text/plain; charset=utf-8", contentType)
+		require.Equal(t, `{"health":"false","reason":"ALARM `+c.alarm.String()+`"}`+"\n", text)
+		code, _, _ = s.page(http.MethodGet, "/health?exclude="+c.alarm.String())
+		require.Equal(t, http.StatusOK, code)
+		code, _, text = s.page(http.MethodGet, "/readyz")
+		if c.ready == "" {
+			require.Equal(t, http.StatusOK, code)
+		} else {
+			require.Equal(t, http.StatusServiceUnavailable, code)
+			require.Contains(t, text, c.ready)
+			code, _, _ = s.page(http.MethodGet, "/readyz/data_corruption")
+			require.Equal(t, http.StatusServiceUnavailable, code)
+			code, _, _ = s.page(http.MethodGet, "/readyz?exclude=data_corruption")
+			require.Equal(t, http.StatusOK, code)
+		}
+		code, _, _ = s.page(http.MethodGet, "/livez")
+		require.Equal(t, http.StatusOK, code)
+		do(pb.AlarmRequest_DEACTIVATE)
+	}
+	code, _, _ := s.page(http.MethodGet, "/health")
+	require.Equal(t, http.StatusOK, code)
 }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/mem"
+	"github.com/watchkv/watchkv/lease"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/server"
 	"github.com/watchkv/watchkv/server/gateway"
@@ -51,7 +52,10 @@ func open(t *testing.T, access gateway.Access) *bench {
 	hub, err := watch.NewHub(b.store, watch.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, hub.Close()) })
-	srv, err := server.New(server.Parts{Engine: engine, Store: b.store, Hub: hub}, server.Config{MaxRequestBytes: 64 << 10})
+	lessor, err := lease.Open(b.store, lease.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, lessor.Close()) })
+	srv, err := server.New(server.Parts{Engine: engine, Store: b.store, Hub: hub, Lessor: lessor}, server.Config{MaxRequestBytes: 64 << 10})
 	require.NoError(t, err)
 	g := grpc.NewServer(append(srv.GRPCOptions(), grpc.Creds(listen.Credentials()), grpc.ChainUnaryInterceptor(b.note))...)
 	srv.Register(g)
@@ -201,6 +205,29 @@ func nextResult(t *testing.T, lines *bufio.Reader) map[string]any {
 	require.NoError(t, json.Unmarshal(line, &chunk))
 	require.NotNil(t, chunk.Result, "%s", line)
 	return chunk.Result
+}
+
+// TestLeaseLockElection: what is made of leases and keys.
+func TestLeaseLockElection(t *testing.T) {
+	b := open(t, gateway.Access{})
+	code, granted := b.post(t, "/v3/lease/grant", `{"TTL":"60","ID":"77"}`)
+	require.Equal(t, 200, code, "%v", granted)
+	require.Equal(t, "77", granted["ID"])
+	code, locked := b.post(t, "/v3/lock/lock", `{"name":"`+b64("door")+`","lease":"77"}`)
+	require.Equal(t, 200, code, "%v", locked)
+	require.NotEmpty(t, locked["key"])
+	code, unlocked := b.post(t, "/v3/lock/unlock", `{"key":"`+locked["key"].(string)+`"}`)
+	require.Equal(t, 200, code, "%v", unlocked)
+	code, elected := b.post(t, "/v3/election/campaign", `{"name":"`+b64("boss")+`","value":"`+b64("me")+`","lease":"77"}`)
+	require.Equal(t, 200, code, "%v", elected)
+	code, leader := b.post(t, "/v3/election/leader", `{"name":"`+b64("boss")+`"}`)
+	require.Equal(t, 200, code)
+	require.Equal(t, b64("me"), leader["kv"].(map[string]any)["value"])
+	code, kept := b.post(t, "/v3/lease/keepalive", `{"ID":"77"}`)
+	require.Equal(t, 200, code)
+	require.Equal(t, "60", kept["result"].(map[string]any)["TTL"])
+	code, revoked := b.post(t, "/v3/kv/lease/revoke", `{"ID":"77"}`)
+	require.Equal(t, 200, code, "%v", revoked)
 }
 
 // TestStopEndsWatches: a stop waits for no watch of the gateway, and tells it.
