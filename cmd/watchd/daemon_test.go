@@ -241,7 +241,7 @@ func TestDoors(t *testing.T) {
 		}
 		require.NoError(t, client.Close())
 	}
-	for path, statuses := range map[string][2]int{"/metrics": {200, 200}, "/debug/watchers": {200, 200}, "/debug/pprof/": {200, 404}} {
+	for path, statuses := range map[string][2]int{"/metrics": {200, 200}, "/health": {200, 200}, "/readyz": {200, 200}, "/version": {200, 404}, "/v3/kv/range": {501, 404}, "/debug/watchers": {200, 200}, "/debug/pprof/": {200, 404}} {
 		for i, want := range statuses {
 			answer, err := http.Get("http://" + []string{addresses[1], addresses[3]}[i] + path)
 			require.NoError(t, err)

@@ -19,6 +19,7 @@ import (
 	"github.com/watchkv/watchkv/lease"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/server"
+	"github.com/watchkv/watchkv/server/gateway"
 	"github.com/watchkv/watchkv/server/metrics"
 	"github.com/watchkv/watchkv/watch"
 )
@@ -58,7 +59,12 @@ func run(ctx context.Context, c *config, log *slog.Logger) (err error) {
 		return err
 	}
 	var closers closers
-	defer func() { err = errors.Join(err, closers.close(log)) }()
+	defer func() {
+		err = errors.Join(err, closers.close(log))
+		if err == nil {
+			log.Info("stopped")
+		}
+	}()
 	engine, err := at.open(log)
 	if err != nil {
 		return err
@@ -176,7 +182,11 @@ func serve(ctx context.Context, c *config, srv *server.Server, doors *front, sto
 	}
 	g := grpc.NewServer(slices.Concat(doors.grpcOptions(), []grpc.ServerOption{grpc.ChainUnaryInterceptor(logSlow(limit, log))}, srv.GRPCOptions())...)
 	srv.Register(g)
-	doors.serve(g, clientPages(c, srv), statsPages(srv))
+	json, err := gateway.New(g, gateway.Config{MaxRequestBytes: int(c.maxRequestBytes), Access: c.access(), Logger: log})
+	if err != nil {
+		return errors.Join(err, doors.closeDoors())
+	}
+	doors.serve(g, clientPages(c, srv, json, log), statsPages(srv))
 	log.Info("ready to serve client requests", "address", doors.address())
 	tell(log, daemon.SdNotifyReady)
 	select {
@@ -188,7 +198,7 @@ func serve(ctx context.Context, c *config, srv *server.Server, doors *front, sto
 	}
 	tell(log, daemon.SdNotifyStopping)
 	srv.EndStreams()
-	err = errors.Join(err, doors.stop(patience))
+	err = errors.Join(err, doors.stop(patience), json.Close())
 	if text := store.Stats().Failed; text != "" {
 		err = errors.Join(err, failed("writing had ended before: %s", text))
 	}

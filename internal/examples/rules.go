@@ -98,6 +98,7 @@ var rules = []Rule{
 	{Match: `^watchd snapshot (restore|status) snap\.db`, Before: snapDB, Whole: true},
 	{Match: `^etcdctl watch `, Serves: "PUT", Where: Etcdctl},
 	{Match: `^(etcdctl|curl) `, Where: Etcdctl},
+	{Match: `^watchbench verify --target etcd://localhost:2379`, Says: "all promises kept", Whole: true},
 
 	{Match: `^\.ci/run`, Where: Steps, Why: "it runs this test, among others"},
 	{Match: `^(cd peers && )?go (build|vet|test) \./\.\.\.`, Where: Nowhere, Why: "steps of .ci/run do this"},
