@@ -92,7 +92,7 @@ func (m *maintenanceService) Alarm(ctx context.Context, r *pb.AlarmRequest) (*pb
 }
 
 // Defragment implements etcdserverpb.MaintenanceServer: an engine that can
-// gives space back; the others need nobody to tell them.
+// gives space back; any other has none to give.
 func (m *maintenanceService) Defragment(ctx context.Context, _ *pb.DefragmentRequest) (*pb.DefragmentResponse, error) {
 	if err := m.server.authorizeAdmin(ctx, pb.Maintenance_Defragment_FullMethodName); err != nil {
 		return nil, err
@@ -100,7 +100,7 @@ func (m *maintenanceService) Defragment(ctx context.Context, _ *pb.DefragmentReq
 	log := m.server.cfg.Logger
 	engine, can := m.engine.(backend.Reclaimer)
 	if !can {
-		log.Info("asked to defragment: this engine gives space back by itself", "engine", m.engine.Stats().Version)
+		log.Info("asked to defragment: this engine has nothing to give back", "engine", m.engine.Stats().Version)
 		return &pb.DefragmentResponse{}, nil
 	}
 	began, before := time.Now(), m.engine.Stats().DiskBytes
