@@ -170,6 +170,9 @@ func (a *alarms) observe(ctx context.Context, err error) {
 	var damage caused
 	switch {
 	case status.Code(err) == codes.ResourceExhausted && errors.Is(err, rpctypes.ErrGRPCNoSpace):
+		if a.noSpace.Load() {
+			return // the answer of an alarm, not of a full store
+		}
 		kind = pb.AlarmType_NOSPACE
 	case errors.As(err, &damage):
 		kind = pb.AlarmType_CORRUPT
