@@ -216,8 +216,6 @@ func (t *tlsSettings) check() error {
 	switch {
 	case (t.certFile == "") != (t.keyFile == ""):
 		return misused("--cert-file and --key-file: one without the other; both are needed for TLS")
-	case t.clientCertAuth && t.trustedCAFile == "":
-		return misused("--client-cert-auth without --trusted-ca-file: nobody's certificate could be checked")
 	case t.minVersion == "TLS1.3" && t.maxVersion == "TLS1.2":
 		return misused("--tls-min-version TLS1.3 is above --tls-max-version TLS1.2")
 	case t.minVersion == "TLS1.3" && len(t.cipherSuites) > 0:

@@ -120,6 +120,9 @@ func (c *config) tlsConfig(log *slog.Logger) (*tls.Config, error) {
 	} else if t.auto {
 		log.Warn("--auto-tls does nothing: a certificate was given", "cert-file", t.certFile)
 	}
+	if t.clientCertAuth && t.trustedCAFile == "" {
+		log.Warn("--client-cert-auth without --trusted-ca-file: whoever has a certificate that an authority of this system signed is let in")
+	}
 	cfg := tlsconf.Config{
 		CertFile: t.certFile, KeyFile: t.keyFile, ClientCertAuth: t.clientCertAuth, TrustedCAFile: t.trustedCAFile, CRLFile: t.crlFile,
 		AllowedHostnames: t.allowedHostnames, CipherSuites: t.cipherSuites, MinVersion: t.minVersion, MaxVersion: t.maxVersion, Logger: log,

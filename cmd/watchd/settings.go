@@ -142,7 +142,7 @@ func tlsSettingsTable() []setting {
 		},
 		{
 			name: "trusted-ca-file", group: groupTLS, key: tlsKey + "trusted-ca-file", word: "FILE", text: "who signs clients' certificates",
-			more: "Alone it asks for certificates, as in etcd.",
+			more: "Alone it requires them too, as in etcd.",
 			take: toText(func(c *config) *string { return &c.tls.trustedCAFile }),
 		},
 		{
