@@ -3,11 +3,14 @@
 package differ_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net"
+	"slices"
 	"strings"
 	"testing"
 
@@ -25,6 +28,7 @@ import (
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/mem"
+	"github.com/watchkv/watchkv/lease"
 	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/peers/etcd"
 	"github.com/watchkv/watchkv/server"
@@ -35,13 +39,14 @@ import (
 type side struct {
 	conn *grpc.ClientConn
 	kv   pb.KVClient
+	le   pb.LeaseClient
 }
 
 func dial(t *testing.T, address string) side {
 	conn, err := grpc.NewClient(address, grpc.WithTransportCredentials(insecure.NewCredentials()))
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, conn.Close()) })
-	return side{conn: conn, kv: pb.NewKVClient(conn)}
+	return side{conn: conn, kv: pb.NewKVClient(conn), le: pb.NewLeaseClient(conn)}
 }
 
 func startEtcd(t *testing.T) side {
@@ -61,7 +66,10 @@ func startOurs(t *testing.T) side {
 	hub, err := watch.NewHub(store, watch.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, hub.Close()) })
-	srv, err := server.New(server.Parts{Engine: engine, Store: store, Hub: hub}, server.Config{})
+	lessor, err := lease.Open(store, lease.Config{})
+	require.NoError(t, err)
+	t.Cleanup(func() { assert.NoError(t, lessor.Close()) })
+	srv, err := server.New(server.Parts{Engine: engine, Store: store, Hub: hub, Lessor: lessor}, server.Config{})
 	require.NoError(t, err)
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -93,6 +101,23 @@ func (s side) ask(ctx context.Context, r proto.Message) string {
 		answer, err = s.kv.Txn(ctx, r)
 	case *pb.CompactionRequest:
 		answer, err = s.kv.Compact(ctx, r)
+	case *pb.LeaseGrantRequest:
+		answer, err = s.le.LeaseGrant(ctx, r)
+	case *pb.LeaseRevokeRequest:
+		answer, err = s.le.LeaseRevoke(ctx, r)
+	case *pb.LeaseTimeToLiveRequest:
+		var res *pb.LeaseTimeToLiveResponse
+		if res, err = s.le.LeaseTimeToLive(ctx, r); err == nil {
+			res.TTL = min(res.TTL, 0)                // a second may pass
+			slices.SortFunc(res.Keys, bytes.Compare) // etcd's are in no order
+			answer = res
+		}
+	case *pb.LeaseLeasesRequest:
+		var res *pb.LeaseLeasesResponse
+		if res, err = s.le.LeaseLeases(ctx, r); err == nil {
+			slices.SortFunc(res.Leases, func(a, b *pb.LeaseStatus) int { return cmp.Compare(a.ID, b.ID) })
+			answer = res
+		}
 	default:
 		err = fmt.Errorf("no call for %T", r)
 	}
@@ -163,10 +188,14 @@ func TestKV_AnswersAsEtcd(t *testing.T) {
 			}
 		}
 		asked(&pb.DeleteRangeRequest{Key: []byte{0}, RangeEnd: []byte{0}})
+		for _, id := range leases {
+			asked(&pb.LeaseRevokeRequest{ID: id})
+		}
+		asked(&pb.LeaseGrantRequest{ID: leases[0], TTL: 300})
 		rev := revision(rt, ours)
 		for range rapid.IntRange(1, 30).Draw(rt, "requests") {
 			d := drawing{T: rt, base: rev}
-			switch kind := rapid.IntRange(0, 39).Draw(rt, "kind"); {
+			switch kind := rapid.IntRange(0, 44).Draw(rt, "kind"); {
 			case kind < 12:
 				asked(d.put())
 			case kind < 16:
@@ -184,6 +213,14 @@ func TestKV_AnswersAsEtcd(t *testing.T) {
 				}
 			case kind < 39:
 				asked(d.txn(2))
+			case kind < 41:
+				asked(&pb.LeaseGrantRequest{ID: d.lease(), TTL: rapid.SampledFrom([]int64{300, 9e9, 9e9 + 1}).Draw(rt, "ttl")})
+			case kind < 42:
+				asked(&pb.LeaseRevokeRequest{ID: d.lease()})
+			case kind < 43:
+				asked(&pb.LeaseTimeToLiveRequest{ID: d.lease(), Keys: rapid.Bool().Draw(rt, "keys")})
+			case kind < 44:
+				asked(&pb.LeaseLeasesRequest{})
 			default:
 				asked(&pb.CompactionRequest{Revision: d.revision(), Physical: rapid.Bool().Draw(rt, "physical")})
 			}

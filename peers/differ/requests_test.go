@@ -79,11 +79,16 @@ func (d drawing) put() *pb.PutRequest {
 			p.Value = nil
 		}
 	}
-	if d.oneIn(20, "leased") {
-		p.Lease = 77 // there is none
+	if d.oneIn(4, "leased") {
+		p.Lease = d.lease()
 	}
 	return p
 }
+
+// leases are the ids drawn; at first there is only the first of them.
+var leases = []int64{1000, 77}
+
+func (d drawing) lease() int64 { return rapid.SampledFrom(leases).Draw(d.T, "lease") }
 
 func (d drawing) delete() *pb.DeleteRangeRequest {
 	return &pb.DeleteRangeRequest{Key: d.key(), RangeEnd: d.end(), PrevKv: rapid.Bool().Draw(d.T, "prev")}
@@ -145,7 +150,7 @@ func (d drawing) compare() *pb.Compare {
 	case c.Target == pb.Compare_CREATE:
 		c.TargetUnion = &pb.Compare_CreateRevision{CreateRevision: d.revision()}
 	case c.Target == pb.Compare_LEASE:
-		c.TargetUnion = &pb.Compare_Lease{Lease: rapid.Int64Range(0, 1).Draw(d.T, "lease")}
+		c.TargetUnion = &pb.Compare_Lease{Lease: rapid.SampledFrom([]int64{0, 77, 1000}).Draw(d.T, "lease")}
 	default:
 		c.TargetUnion = &pb.Compare_ModRevision{ModRevision: d.revision()}
 	}
