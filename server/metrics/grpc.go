@@ -94,8 +94,12 @@ func (m *Metrics) streaming(srv any, ss grpc.ServerStream, info *grpc.StreamServ
 // countRequest counts a call by the version of the client's API. One that is
 // no text is refused, as etcd does.
 func (m *Metrics) countRequest(ctx context.Context, kind string) error {
+	md, ok := metadata.FromIncomingContext(ctx)
+	if !ok {
+		return nil
+	}
 	version := "unknown"
-	if given := metadata.ValueFromIncomingContext(ctx, rpctypes.MetadataClientAPIVersionKey); len(given) > 0 {
+	if given := md.Get(rpctypes.MetadataClientAPIVersionKey); len(given) > 0 {
 		version = given[0]
 	}
 	if !utf8.ValidString(version) {
