@@ -357,6 +357,7 @@ func TestCheckpoint(t *testing.T) {
 		ttl, err := w.Renew(ctx, 1)
 		require.NoError(t, err)
 		require.EqualValues(t, 3600, ttl)
+		require.Zero(t, w.leases[1].remaining, "the next Renew writes nothing")
 		w.stop()
 		w = start(t, w.engine, cfg, Config{})
 		require.Equal(t, stored{id: 1, ttl: 3600}, records(t, w.store)[1])
