@@ -3,6 +3,7 @@ package lease
 import (
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -143,7 +144,7 @@ func TestNoSpace(t *testing.T) {
 		w.grant(2, 1000)
 		require.NoError(t, w.put("k", 1))
 		pass(2 * time.Second)
-		w.engine.(*fullEngine).full = true
+		w.engine.(*fullEngine).full.Store(true)
 		pass(time.Second)
 		_, err := w.Grant(ctx, 3, 5)
 		require.ErrorIs(t, err, mvcc.ErrNoSpace)
@@ -163,12 +164,12 @@ func TestNoSpace(t *testing.T) {
 // fullEngine says that its quota is used up once it is told to.
 type fullEngine struct {
 	backend.Engine
-	full bool
+	full atomic.Bool
 }
 
 func (e *fullEngine) Stats() backend.Stats {
 	st := e.Engine.Stats()
-	if e.full {
+	if e.full.Load() {
 		st.InUseBytes = 1 << 30
 	}
 	return st
