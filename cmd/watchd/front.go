@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -36,6 +37,7 @@ type front struct {
 
 	grpc           *grpc.Server
 	clients, stats *http.Server
+	maxStreams     int // of one connection that speaks HTTP/2, as gRPC's
 
 	serving sync.WaitGroup
 	failed  chan error // an error of each that serves, room for all
@@ -43,7 +45,7 @@ type front struct {
 
 // openFront listens wherever the settings say. Nothing is served yet.
 func openFront(ctx context.Context, c *config, log *slog.Logger) (f *front, err error) {
-	f = &front{log: log}
+	f = &front{log: log, maxStreams: int(min(c.maxStreams, math.MaxInt32))}
 	defer func() {
 		if err != nil {
 			err = errors.Join(err, f.closeDoors())
@@ -168,8 +170,13 @@ func (f *front) urls() (texts []string) {
 func (f *front) serve(g *grpc.Server, clients, stats http.Handler) {
 	quiet := slog.NewLogLogger(f.log.Handler(), slog.LevelDebug)
 	f.grpc = g
-	f.clients = &http.Server{Handler: clients, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, ErrorLog: quiet}
-	f.stats = &http.Server{Handler: stats, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, ErrorLog: quiet}
+	pages := func(h http.Handler) *http.Server {
+		return &http.Server{
+			Handler: h, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, ErrorLog: quiet,
+			HTTP2: &http.HTTP2Config{MaxConcurrentStreams: f.maxStreams},
+		}
+	}
+	f.clients, f.stats = pages(clients), pages(stats)
 	f.failed = make(chan error, 3*len(f.doors))
 	for _, d := range f.doors {
 		f.start(d.port.Serve)

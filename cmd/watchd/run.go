@@ -39,6 +39,7 @@ func start(ctx context.Context, flags *pflag.FlagSet, environ []string) (err err
 		return err
 	}
 	defer func() { err = errors.Join(err, closeLog()) }()
+	logGRPC(log)
 	for _, n := range g.notes {
 		log.Warn(n.text, n.args...)
 	}

@@ -47,7 +47,7 @@ func SelfSigned(dir string, hosts []string, years uint, log *slog.Logger) (certF
 	if err := makeSelfSigned(dir, certFile, keyFile, hosts, until); err != nil {
 		return "", "", fmt.Errorf("--auto-tls: %w", err)
 	}
-	log.Warn("made a self-signed certificate; clients cannot know it beforehand", "cert-file", certFile, "hosts", hosts, "not-after", until)
+	log.Warn("made a self-signed certificate: clients need its file, or must not verify", "cert-file", certFile, "hosts", hosts, "not-after", until.UTC().Truncate(time.Second))
 	return certFile, keyFile, nil
 }
 
