@@ -33,6 +33,7 @@ func (x *watchStream) sendLoop() error {
 			}
 			sent.add(&responses[i])
 		}
+		sent.end()
 	}
 }
 
@@ -124,11 +125,17 @@ func endedByClient(contextErr, err error) bool {
 	return false
 }
 
-// sendTimes measures a send loop.
+// sendTimes measures a send loop. What most responses are, events that were
+// sent at once, is counted here and told once for all that were sent together:
+// all loops share the counters.
 type sendTimes struct {
 	counters *watchCounters
 	client   *metrics.Stream
 	last     time.Time // when the last response was sent
+
+	quick          int64 // responses with events that took at most a millisecond
+	took, perEvent time.Duration
+	events         int
 }
 
 func (t *sendTimes) begin() { t.last = time.Now() }
@@ -139,9 +146,15 @@ func (t *sendTimes) add(r *watch.Response) {
 	t.last = now
 	switch n := len(r.Events); {
 	case n > 0:
-		t.counters.events.add(took)
-		t.counters.perEvent.add(took / time.Duration(n))
-		t.client.Sent(n)
+		t.events += n
+		if per := took / time.Duration(n); took <= time.Millisecond {
+			t.quick++
+			t.took += took
+			t.perEvent += per
+		} else {
+			t.counters.events.add(took)
+			t.counters.perEvent.add(per)
+		}
 	case r.Progress():
 		t.counters.events.add(took) // with etcd it comes the same way
 		if r.WatchID != watch.NoWatch {
@@ -152,4 +165,16 @@ func (t *sendTimes) add(r *watch.Response) {
 	case r.CompactRevision != 0:
 		t.counters.events.add(took) // the same; any other cancel etcd does not measure
 	}
+}
+
+// end tells what was counted since begin.
+func (t *sendTimes) end() {
+	if t.events > 0 {
+		t.client.Sent(t.events)
+	}
+	if t.quick > 0 {
+		t.counters.events.addQuick(t.quick, t.took)
+		t.counters.perEvent.addQuick(t.quick, t.perEvent)
+	}
+	t.quick, t.took, t.perEvent, t.events = 0, 0, 0, 0
 }

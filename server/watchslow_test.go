@@ -1,6 +1,8 @@
 package server_test
 
 import (
+	"fmt"
+	"runtime"
 	"sync/atomic"
 	"testing"
 
@@ -45,6 +47,49 @@ func TestWatch_SlowClient(t *testing.T) {
 	}
 	w.put("a")
 	slow.event(0)
+}
+
+// heap is what is alive.
+func heap() int64 {
+	var m runtime.MemStats
+	runtime.GC()
+	runtime.GC() // what finalizers and pools let go of
+	runtime.ReadMemStats(&m)
+	return int64(m.HeapAlloc)
+}
+
+// V2 over the wire, in bytes of memory: what clients that do not read keep
+// alive, whether they watch the same or each something else, is what they let
+// go of when they go.
+func TestWatch_SlowClientsMemory(t *testing.T) {
+	const streams, size, outbox = 20, 64 << 10, 128 << 10
+	// Queued and in the send loop's hands, with the encoded form; what grpc has
+	// of it, here and at the client.
+	const each = 2*(2*outbox+size) + size + 2*(64<<10+size)
+	for _, same := range []bool{true, false} {
+		t.Run(fmt.Sprint("same=", same), func(t *testing.T) {
+			with := setup{dial: []grpc.DialOption{grpc.WithInitialWindowSize(64 << 10)}}
+			with.hub.OutboxBytes = outbox
+			with.store.RecentBytes = 1
+			w := serveWatches(t, with)
+			name := func(i int) string { return fmt.Sprint("a", i%streams) }
+			for i := range streams {
+				if s := w.stream(); same {
+					s.create(prefix("a"))
+				} else {
+					s.create(key(name(i)))
+				}
+			}
+			for i := range 60 * streams {
+				w.write(name(i), make([]byte, size))
+			}
+			require.Equal(t, streams, w.hub.Stats().Victims)
+			before := heap()
+			require.NoError(t, w.conn.Close())
+			require.Eventually(t, func() bool { return w.server.WatchStats().Streams == 0 }, soon, tick)
+			assert.Less(t, before-heap(), int64(streams*each))
+		})
+	}
 }
 
 // V3 over the wire: a victim that compaction overtakes is told.

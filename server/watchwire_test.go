@@ -36,7 +36,7 @@ type setup struct {
 // watched is a server on a real socket, and a connection of a client that
 // knows nothing but the generated code.
 type watched struct {
-	t      *testing.T
+	t      testing.TB
 	ctx    context.Context
 	store  *mvcc.Store
 	hub    *watch.Hub
@@ -64,8 +64,11 @@ func (l *logs) String() string {
 	return l.text.String()
 }
 
-func serveWatches(t *testing.T, with setup) *watched {
-	w := &watched{t: t, ctx: ctxOf(t), log: &logs{}}
+func serveWatches(t testing.TB, with setup) *watched {
+	w := &watched{t: t, log: &logs{}}
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
+	t.Cleanup(cancel)
+	w.ctx = ctx
 	engine, err := mem.Driver().Open("", backend.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, engine.Close()) })
