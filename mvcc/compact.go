@@ -135,6 +135,7 @@ func (s *Store) compacted(rev int64) {
 // ends.
 func (s *Store) finishCompaction(ctx context.Context, rev int64) error {
 	defer s.giveToken()
+	began := time.Now()
 	s.trimIndex(ctx, rev)
 	err := s.sweep(ctx, rev)
 	if ctx.Err() != nil {
@@ -149,6 +150,7 @@ func (s *Store) finishCompaction(ctx context.Context, rev int64) error {
 		return fmt.Errorf("compaction at revision %d: %w", rev, err)
 	}
 	s.counters.compactions.Add(1)
+	s.counters.compactTook.add(time.Since(began), compactBase)
 	s.counters.compactedAt.Store(time.Now().UnixNano())
 	return nil
 }

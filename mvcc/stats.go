@@ -29,6 +29,9 @@ type Stats struct {
 	Applies      int64 // batches given to the engine
 	ApplyTime    time.Duration
 	ApplyLongest time.Duration
+	// ApplyDurations are those of the single batches, and CompactDurations
+	// those of compactions, from their beginning to the last delete.
+	ApplyDurations, CompactDurations Durations
 	// ApplyingFor is how long the batch that the engine has now is there
 	// already, or waits for room on the volume; 0 if it has none. A stall of
 	// the disk shows here while it lasts.
@@ -88,6 +91,7 @@ type counters struct {
 	applies, applyNanos, applyMax atomic.Int64
 	compactions, compacted        atomic.Int64
 	compactedAt                   atomic.Int64 // Unix nanoseconds; 0: never
+	applyTook, compactTook        durations
 
 	opened    time.Time    // set before all else
 	applying  atomic.Int64 // nanoseconds from opened to the Apply under way; 0: none
@@ -108,9 +112,16 @@ func (c *counters) since(began int64) time.Duration {
 // applied counts one batch. Callers hold applyMu, so the maximum is exact.
 func (c *counters) applied(d time.Duration) {
 	c.applies.Add(1)
+	c.applyTook.add(d, applyBase)
 	c.applyNanos.Add(int64(d))
 	c.applyMax.Store(max(c.applyMax.Load(), int64(d)))
 }
+
+// The least of what is told apart.
+const (
+	applyBase   = time.Millisecond
+	compactBase = 100 * time.Millisecond
+)
 
 // costs are what reading this engine costs, learnt while reading.
 type costs struct{ scan, get cost }
@@ -178,6 +189,8 @@ func (s *Store) Stats() Stats {
 	if f := s.failure.Load(); f != nil {
 		st.Failed = f.err().Error()
 	}
+	st.ApplyDurations = s.counters.applyTook.read(applyBase)
+	st.CompactDurations = s.counters.compactTook.read(compactBase)
 	if at := s.counters.compactedAt.Load(); at != 0 {
 		st.LastCompaction = time.Unix(0, at)
 	}

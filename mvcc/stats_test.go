@@ -56,3 +56,24 @@ func TestStats_LastCompaction(t *testing.T) {
 	at := s.Stats().LastCompaction
 	require.False(t, at.Before(before) || at.After(time.Now()), "%v", at)
 }
+
+func TestStats_Durations(t *testing.T) {
+	s := openMem(t, Config{})
+	put(t, s, "a", "1")
+	put(t, s, "a", "2")
+	require.NoError(t, s.Compact(ctx, s.Rev()))
+	st := s.Stats()
+	require.Equal(t, st.Applies, st.ApplyDurations.Count)
+	require.Equal(t, st.ApplyTime, st.ApplyDurations.Sum)
+	require.EqualValues(t, 1, st.CompactDurations.Count)
+
+	var d durations
+	for _, took := range []time.Duration{0, time.Millisecond, time.Millisecond + 1, 2 * time.Millisecond, 4 * time.Millisecond, 8192 * time.Millisecond, time.Hour} {
+		d.add(took, time.Millisecond)
+	}
+	got := d.read(time.Millisecond)
+	require.Equal(t, Durations{
+		Count: 7, Sum: time.Hour + 8200*time.Millisecond + 1, Base: time.Millisecond,
+		Within: [14]int64{0: 2, 1: 2, 2: 1, 13: 1},
+	}, got)
+}

@@ -21,6 +21,7 @@ func (s *Server) newMetrics() *metrics.Metrics {
 		c.Sources.LeasesRevoked = func() int64 { return lessor.Stats().Revoked }
 		c.Sources.LeasesExpired = func() int64 { return lessor.Stats().Expired }
 	}
+	c.Sources.Alarms = s.activeAlarms
 	c.Sources.QuotaBytes = func() int64 { return quotaBytes(store) }
 	id := &c.Identity
 	id.MemberID, id.Version, id.ClusterVersion = s.memberID, version.Version, version.Cluster(version.Version)

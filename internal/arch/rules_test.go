@@ -123,8 +123,8 @@ var rules = []rule{
 		pkg:  "server/metrics",
 		ours: []string{"mvcc", "watch"},
 		libs: []string{
-			"go.etcd.io/etcd/api/v3", "google.golang.org/grpc", "github.com/prometheus/client_golang/prometheus",
-			"github.com/prometheus/procfs", "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus",
+			"go.etcd.io/etcd/api/v3", "google.golang.org/grpc", "google.golang.org/protobuf/proto",
+			"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/procfs", "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus",
 		},
 	},
 	{

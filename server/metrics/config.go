@@ -33,14 +33,6 @@ type Identity struct {
 	// "3.7".
 	Version, ClusterVersion string
 	MemberID                uint64
-	// Features are the feature gates; may be none.
-	Features []Feature
-}
-
-// Feature is a gate of etcd's and whether it is open.
-type Feature struct {
-	Name, Stage string
-	Enabled     bool
 }
 
 // Sources are asked whenever a page is. Each may be called from many

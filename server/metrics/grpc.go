@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -13,6 +14,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 )
 
 // calls are counted by the interceptors.
@@ -34,7 +36,7 @@ func (c *calls) define(b *book) {
 	c.sent = b.counter("etcd_network_client_grpc_sent_bytes_total", "The total number of bytes sent to grpc clients.")
 	c.received = b.counter("etcd_network_client_grpc_received_bytes_total", "The total number of bytes received from grpc clients.")
 	c.duration = b.histograms("etcd_server_request_duration_seconds", "Response latency distribution in seconds for each type.", milliseconds(), "type", "success")
-	c.slow = b.counter("etcd_server_slow_apply_total", "The total number of requests that took longer than they should (likely overloaded from slow disk).")
+	c.slow = b.counter("etcd_server_slow_apply_total", "The total number of slow apply requests (likely overloaded from slow disk).")
 	c.hash = b.histogram("etcd_mvcc_hash_duration_seconds", "The latency distribution of storage hash operation.", prometheus.ExponentialBuckets(.01, 2, 15))
 	c.hashRev = b.histogram("etcd_mvcc_hash_rev_duration_seconds", "The latency distribution of storage hash by revision operation.", prometheus.ExponentialBuckets(.01, 2, 15))
 	c.defrag = b.histogram("etcd_disk_backend_defrag_duration_seconds", "The latency distribution of backend defragmentation.", prometheus.ExponentialBuckets(.1, 2, 13))
@@ -113,7 +115,7 @@ func observe(h prometheus.Histogram, began time.Time) { h.Observe(time.Since(beg
 
 func (m *Metrics) took(kind string, d time.Duration, success bool) {
 	m.calls.duration.WithLabelValues(kind, strconv.FormatBool(success)).Observe(d.Seconds())
-	if d > m.cfg.SlowApply && kind != "Alarm" {
+	if d > m.cfg.SlowApply && kind != "Compaction" { // which may wait until all is deleted
 		m.calls.slow.Inc()
 	}
 }
@@ -141,23 +143,31 @@ func requestKind(req any) string {
 		return "LeaseRevoke"
 	case *pb.AlarmRequest:
 		return "Alarm"
+	case *pb.AuthenticateRequest: // refused before it gets so far
+	case proto.Message:
+		if name := string(proto.MessageName(r).Name()); strings.HasPrefix(name, "Auth") {
+			return strings.TrimSuffix(name, "Request")
+		}
 	}
 	return ""
 }
 
-// refused tells that a request had the wrong form, or the quota is used up: it
-// never reached the store, and etcd does not count its duration.
+// refused tells that a request had the wrong form: it never reached the store,
+// and etcd does not count its duration.
 func refused(err error) bool {
 	return is(err, rpctypes.ErrGRPCEmptyKey, rpctypes.ErrGRPCValueProvided, rpctypes.ErrGRPCLeaseProvided,
-		rpctypes.ErrGRPCTooManyOps, rpctypes.ErrGRPCDuplicateKey, rpctypes.ErrGRPCInvalidSortOption, rpctypes.ErrGRPCNoSpace)
+		rpctypes.ErrGRPCTooManyOps, rpctypes.ErrGRPCDuplicateKey, rpctypes.ErrGRPCInvalidSortOption)
 }
 
-// decidedByStore tells that the store refused a write for what it holds. With
-// etcd such a request has passed its log, and so was a success.
+// decidedByStore tells that the store refused a write for what it holds, or
+// for its size. With etcd such a request was a success.
 func decidedByStore(kind string, err error) bool {
+	if strings.HasPrefix(kind, "Auth") {
+		return true
+	}
 	return kind != "Range" && kind != "ReadonlyTxn" &&
-		is(err, rpctypes.ErrGRPCKeyNotFound, rpctypes.ErrGRPCLeaseNotFound, rpctypes.ErrGRPCLeaseExist,
-			rpctypes.ErrGRPCCompacted, rpctypes.ErrGRPCFutureRev, rpctypes.ErrGRPCPermissionDenied)
+		is(err, rpctypes.ErrGRPCKeyNotFound, rpctypes.ErrGRPCLeaseNotFound, rpctypes.ErrGRPCLeaseExist, rpctypes.ErrGRPCCompacted,
+			rpctypes.ErrGRPCFutureRev, rpctypes.ErrGRPCPermissionDenied, rpctypes.ErrGRPCNoSpace, rpctypes.ErrGRPCRequestTooLarge)
 }
 
 // is tells whether err is one of etcd's, by code and text.

@@ -2,6 +2,8 @@ package metrics
 
 import (
 	"context"
+	"strconv"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
@@ -13,6 +15,7 @@ import (
 type ops struct {
 	ranges, puts, deletes, txns prometheus.Counter
 	putBytes                    prometheus.Gauge
+	rangeTook                   *prometheus.HistogramVec
 }
 
 func (o *ops) define(b *book) {
@@ -20,6 +23,7 @@ func (o *ops) define(b *book) {
 	o.puts = b.counter("etcd_mvcc_put_total", "Total number of puts seen by this member.")
 	o.deletes = b.counter("etcd_mvcc_delete_total", "Total number of deletes seen by this member.")
 	o.txns = b.counter("etcd_mvcc_txn_total", "Total number of txns seen by this member.")
+	o.rangeTook = b.histograms("etcd_server_range_duration_seconds", "The latency distributions of txn.Range", prometheus.ExponentialBuckets(0.0001, 2, 20), "success")
 	o.putBytes = b.gauge("etcd_debugging_mvcc_total_put_size_in_bytes", "The total size of put kv pairs seen by this member.")
 }
 
@@ -53,32 +57,43 @@ type countedKV struct {
 
 // Range implements etcdserverpb.KVServer.
 func (c *countedKV) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeResponse, error) {
+	began := time.Now()
 	resp, err := c.KVServer.Range(ctx, r)
-	if err == nil || is(err, rpctypes.ErrGRPCCompacted, rpctypes.ErrGRPCFutureRev) {
-		c.m.ops.add(tally{ranges: 1})
-	}
+	c.m.ops.ranged(began, err)
 	return resp, err
 }
 
 // RangeStream implements etcdserverpb.KVServer: every chunk is a range.
 func (c *countedKV) RangeStream(r *pb.RangeRequest, stream pb.KV_RangeStreamServer) error {
-	counted := &countedRangeStream{stream, c.m}
+	counted := &countedRangeStream{KV_RangeStreamServer: stream, m: c.m, began: time.Now()}
 	err := c.KVServer.RangeStream(r, counted)
-	if is(err, rpctypes.ErrGRPCCompacted, rpctypes.ErrGRPCFutureRev) {
-		c.m.ops.add(tally{ranges: 1})
+	if err != nil {
+		c.m.ops.ranged(counted.began, err)
 	}
 	return err
 }
 
 type countedRangeStream struct {
 	pb.KV_RangeStreamServer
-	m *Metrics
+	m     *Metrics
+	began time.Time // of the next chunk
 }
 
 // Send implements etcdserverpb.KV_RangeStreamServer.
 func (s *countedRangeStream) Send(r *pb.RangeStreamResponse) error {
-	s.m.ops.add(tally{ranges: 1})
-	return s.KV_RangeStreamServer.Send(r)
+	s.m.ops.ranged(s.began, nil)
+	err := s.KV_RangeStreamServer.Send(r)
+	s.began = time.Now()
+	return err
+}
+
+// ranged counts a range that began then, unless it never reached the store.
+func (o *ops) ranged(began time.Time, err error) {
+	if err != nil && !is(err, rpctypes.ErrGRPCCompacted, rpctypes.ErrGRPCFutureRev) {
+		return
+	}
+	o.add(tally{ranges: 1})
+	o.rangeTook.WithLabelValues(strconv.FormatBool(err == nil)).Observe(time.Since(began).Seconds())
 }
 
 // Put implements etcdserverpb.KVServer.
@@ -121,6 +136,16 @@ func (c *countedKV) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse,
 	}
 	c.m.ops.add(before)
 	c.m.ops.add(run)
+	return resp, err
+}
+
+// Compact implements etcdserverpb.KVServer. The revision of its answer etcd
+// finds by a range.
+func (c *countedKV) Compact(ctx context.Context, r *pb.CompactionRequest) (*pb.CompactionResponse, error) {
+	resp, err := c.KVServer.Compact(ctx, r)
+	if err == nil {
+		c.m.ops.add(tally{ranges: 1})
+	}
 	return resp, err
 }
 

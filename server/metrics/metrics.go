@@ -70,10 +70,6 @@ func (m *Metrics) identify() {
 		WithLabelValues(id.ClusterVersion).Set(1)
 	m.book.gauges("watchkv_info", "Always 1; the labels say what is running.", "program", "engine", "durability").
 		WithLabelValues(id.Program, id.Engine, id.Durability).Set(1)
-	features := m.book.gauges("etcd_server_feature_enabled", "Whether or not a feature is enabled. 1 is enabled, 0 is not.", "name", "stage")
-	for _, f := range id.Features {
-		features.WithLabelValues(f.Name, f.Stage).Set(boolean(f.Enabled))
-	}
 	// A single member leads itself from its beginning.
 	m.book.gauge("etcd_server_has_leader", "Whether or not a leader exists. 1 is existence, 0 is not.").Set(1)
 	m.book.gauge("etcd_server_is_leader", "Whether or not this member is a leader. 1 if is, 0 otherwise.").Set(1)

@@ -44,7 +44,7 @@ func TestPage_ReadsItsSources(t *testing.T) {
 	hub := watch.Stats{Streams: 2, Synced: 5, Unsynced: 3, Victims: 1, PendingEvents: 9, VictimNext: 11, UnsyncedNext: 18, VictimsEver: 7}
 	hub.CatchUp[watch.WayScan] = watch.WayStats{Events: 8, Bytes: 800}
 	m := metrics.New(metrics.Config{
-		Identity: metrics.Identity{Program: "watchd 1", Version: "3.7.3", ClusterVersion: "3.7.0", MemberID: 0xabc, Features: []metrics.Feature{{Name: "F", Stage: "ALPHA", Enabled: true}}},
+		Identity: metrics.Identity{Program: "watchd 1", Version: "3.7.3", ClusterVersion: "3.7.0", MemberID: 0xabc},
 		Sources: metrics.Sources{
 			Store: func() mvcc.Stats { return store }, Hub: func() watch.Stats { return hub },
 			Alarms:     func() []*pb.AlarmMember { return []*pb.AlarmMember{{MemberID: 0xabc, Alarm: pb.AlarmType_NOSPACE}} },
@@ -55,7 +55,6 @@ func TestPage_ReadsItsSources(t *testing.T) {
 		`etcd_server_version{server_version="3.7.3"}`:                        "1",
 		`etcd_cluster_version{cluster_version="3.7.0"}`:                      "1",
 		`etcd_server_id{server_id="abc"}`:                                    "1",
-		`etcd_server_feature_enabled{name="F",stage="ALPHA"}`:                "1",
 		`etcd_debugging_mvcc_keys_total`:                                     "3",
 		`etcd_debugging_mvcc_current_revision`:                               "20",
 		`etcd_debugging_mvcc_compact_revision`:                               "4",
@@ -236,7 +235,7 @@ func TestUnary_CountsCallsAndDurations(t *testing.T) {
 	answer := func(err error) grpc.UnaryHandler {
 		return func(context.Context, any) (any, error) { return nil, err }
 	}
-	for _, err := range []error{nil, rpctypes.ErrGRPCLeaseNotFound, rpctypes.ErrGRPCEmptyKey, rpctypes.ErrGRPCRequestTooLarge} {
+	for _, err := range []error{nil, rpctypes.ErrGRPCLeaseNotFound, rpctypes.ErrGRPCEmptyKey, rpctypes.ErrGRPCTimeout} {
 		_, got := intercept(m, ctx, pb.KV_Put_FullMethodName, &pb.PutRequest{}, answer(err))
 		assert.Equal(t, err, got)
 	}

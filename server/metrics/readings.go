@@ -1,6 +1,8 @@
 package metrics
 
 import (
+	"time"
+
 	"github.com/prometheus/client_golang/prometheus"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 
@@ -16,11 +18,17 @@ type moment struct {
 	events int64    // sent
 	alive  [2]int64 // failed keep-alive streams, by Direction
 	alarms []*pb.AlarmMember
+	member uint64 // this one
 	quota  int64
 	expire int64
 	revoke int64
 	leases int
 	os     descriptors
+}
+
+type alarm struct {
+	member uint64
+	kind   pb.AlarmType
 }
 
 // reading is a family whose values are read when the page is asked for.
@@ -30,8 +38,22 @@ type reading struct {
 	help   string
 	labels []string
 	emit   func(m *moment, value func(v float64, labels ...string))
-	// durations instead of kind and emit: a histogram.
+	// durations instead of kind and emit: a histogram, in seconds.
 	durations func(m *moment) *Durations
+	// histogram instead of durations: one of the store's, in units of unit.
+	histogram func(m *moment) *mvcc.Durations
+	unit      time.Duration
+}
+
+// constant is the histogram as Prometheus wants it: cumulative.
+func constant(desc *prometheus.Desc, d *mvcc.Durations, unit time.Duration) prometheus.Metric {
+	buckets := make(map[float64]uint64, len(d.Within))
+	sum := uint64(0)
+	for i, n := range d.Within {
+		sum += uint64(n)
+		buckets[float64(d.Base<<i)/float64(unit)] = sum
+	}
+	return prometheus.MustNewConstHistogram(desc, uint64(d.Count), float64(d.Sum)/float64(unit), buckets)
 }
 
 // only reads a family of one value.
@@ -67,6 +89,15 @@ func etcdReadings() []reading {
 			}
 			return float64(m.store.LastCompaction.Unix())
 		}),
+		{
+			name: "etcd_debugging_mvcc_db_compaction_total_duration_milliseconds", help: "Bucketed histogram of db compaction total duration.",
+			histogram: func(m *moment) *mvcc.Durations { return &m.store.CompactDurations }, unit: time.Millisecond,
+		},
+		{
+			name: "etcd_disk_backend_commit_duration_seconds", help: "The latency distributions of commit called by backend.",
+			histogram: func(m *moment) *mvcc.Durations { return &m.store.ApplyDurations }, unit: time.Second,
+		},
+		gauge("etcd_debugging_auth_revision", "The current revision of auth store.", func(*moment) float64 { return 1 }), // of one that was never enabled
 		gauge("etcd_mvcc_db_total_size_in_bytes", "Total size of the underlying database physically allocated in bytes.", func(m *moment) float64 { return float64(m.store.Engine.DiskBytes) }),
 		gauge("etcd_mvcc_db_total_size_in_use_in_bytes", "Total size of the underlying database logically in use in bytes.", func(m *moment) float64 { return float64(m.store.Engine.InUseBytes) }),
 		gauge("etcd_mvcc_db_open_read_transactions", "The number of currently open read transactions", func(m *moment) float64 { return float64(m.store.Engine.OpenViews) }),
@@ -102,8 +133,12 @@ func etcdReadings() []reading {
 			kind: prometheus.GaugeValue, name: "etcd_debugging_server_alarms", labels: []string{"server_id", "alarm_type"},
 			help: "Alarms for every member in cluster. 1 for 'server_id' label with current ID. 2 for 'alarm_type' label with type of this alarm",
 			emit: func(m *moment, value func(float64, ...string)) {
+				raised := map[alarm]bool{{m.member, pb.AlarmType_NOSPACE}: false, {m.member, pb.AlarmType_CORRUPT}: false}
 				for _, a := range m.alarms {
-					value(1, hexID(a.MemberID), a.Alarm.String())
+					raised[alarm{a.MemberID, a.Alarm}] = true
+				}
+				for a, is := range raised {
+					value(boolean(is), hexID(a.member), a.kind.String())
 				}
 			},
 		},
@@ -232,7 +267,7 @@ func newReader(m *Metrics) *reader {
 
 func (r *reading) typeName() string {
 	switch {
-	case r.durations != nil:
+	case r.durations != nil, r.histogram != nil:
 		return "histogram"
 	case r.kind == prometheus.CounterValue:
 		return "counter"
@@ -253,12 +288,16 @@ func (r *reader) Collect(to chan<- prometheus.Metric) {
 	now := &moment{
 		store: s.Store(), hub: s.Hub(), sent: s.Streams(), events: r.m.eventsSent.Load(),
 		alive:  [2]int64{r.m.keepAliveFailures[Receive].Load(), r.m.keepAliveFailures[Send].Load()},
-		alarms: s.Alarms(), quota: s.QuotaBytes(), expire: s.LeasesExpired(), revoke: s.LeasesRevoked(), leases: s.LeasesNow(), os: readDescriptors(),
+		member: r.m.cfg.Identity.MemberID, alarms: s.Alarms(), quota: s.QuotaBytes(), expire: s.LeasesExpired(), revoke: s.LeasesRevoked(), leases: s.LeasesNow(), os: readDescriptors(),
 	}
 	for i, one := range r.all {
 		if one.durations != nil {
 			d := one.durations(now)
-			to <- prometheus.MustNewConstHistogram(r.descs[i], uint64(d.Count), d.Sum.Seconds(), d.buckets())
+			to <- constant(r.descs[i], &mvcc.Durations{Count: d.Count, Sum: d.Sum, Base: time.Millisecond, Within: d.Within}, time.Second)
+			continue
+		}
+		if one.histogram != nil {
+			to <- constant(r.descs[i], one.histogram(now), one.unit)
 			continue
 		}
 		one.emit(now, func(v float64, labels ...string) {

@@ -33,17 +33,6 @@ type Durations struct {
 	Within [14]int64
 }
 
-// buckets are cumulative, as Prometheus wants them.
-func (d *Durations) buckets() map[float64]uint64 {
-	out := make(map[float64]uint64, len(d.Within))
-	sum := uint64(0)
-	for i, n := range d.Within {
-		sum += uint64(n)
-		out[(time.Millisecond << i).Seconds()] = sum
-	}
-	return out
-}
-
 // KeepAliveFailed counts the end of a lease keep-alive stream by err while it
 // was received from or sent to, unless the client ended it; ctx is the
 // stream's. It tells whether it was counted: a failure is a warning in the
