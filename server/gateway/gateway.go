@@ -56,8 +56,15 @@ type Gateway struct {
 	websockets sync.WaitGroup // calls over websockets, which no http server knows
 }
 
-// buffer is what either end of the connection in memory may be ahead in bytes.
-const buffer = 256 << 10
+const (
+	// buffer is what either end of the connection in memory may be ahead in
+	// bytes.
+	buffer = 256 << 10
+	// streamWindow is what a client that does not read may leave unread of a
+	// stream. Said here, it does not grow: by itself it would, to 16 MiB.
+	streamWindow     = 256 << 10
+	connectionWindow = 4 << 20
+)
 
 // New returns a gateway to g, on which all services are registered already. g
 // must take connections without TLS. Close the gateway when g has stopped: the
@@ -77,6 +84,7 @@ func New(g *grpc.Server, cfg Config) (*Gateway, error) {
 	conn, err := grpc.NewClient("passthrough:///gateway",
 		grpc.WithTransportCredentials(insecure.NewCredentials()),
 		grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) { return w.listener.DialContext(ctx) }),
+		grpc.WithInitialWindowSize(streamWindow), grpc.WithInitialConnWindowSize(connectionWindow),
 		grpc.WithDefaultCallOptions(grpc.MaxCallRecvMsgSize(math.MaxInt32)))
 	if err != nil {
 		return nil, fmt.Errorf("gateway: %w", err)

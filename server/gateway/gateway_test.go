@@ -34,6 +34,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // bench is a server with its gateway on a socket.
 type bench struct {
 	store *mvcc.Store
+	hub   *watch.Hub
 	url   string
 	stop  func() // ends the serving; the test's end calls it too
 	mu    sync.Mutex
@@ -49,13 +50,13 @@ func open(t *testing.T, access gateway.Access) *bench {
 	b.store, err = mvcc.Open(engine, mvcc.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, b.store.Close()) })
-	hub, err := watch.NewHub(b.store, watch.Config{})
+	b.hub, err = watch.NewHub(b.store, watch.Config{})
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, hub.Close()) })
+	t.Cleanup(func() { assert.NoError(t, b.hub.Close()) })
 	lessor, err := lease.Open(b.store, lease.Config{})
 	require.NoError(t, err)
 	t.Cleanup(func() { assert.NoError(t, lessor.Close()) })
-	srv, err := server.New(server.Parts{Engine: engine, Store: b.store, Hub: hub, Lessor: lessor}, server.Config{MaxRequestBytes: 64 << 10})
+	srv, err := server.New(server.Parts{Engine: engine, Store: b.store, Hub: b.hub, Lessor: lessor}, server.Config{MaxRequestBytes: 64 << 10})
 	require.NoError(t, err)
 	g := grpc.NewServer(append(srv.GRPCOptions(), grpc.Creds(listen.Credentials()), grpc.ChainUnaryInterceptor(b.note))...)
 	srv.Register(g)

@@ -1,6 +1,7 @@
 package gateway_test
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"net/http"
@@ -100,4 +101,26 @@ func TestStopEndsWebsockets(t *testing.T) {
 	hear(t, conn)
 	b.stop()
 	require.Contains(t, hear(t, conn), "error")
+}
+
+// TestClientsThatLeave: who drops a watch, over HTTP or a websocket, leaves
+// nothing at the server, also while nothing happens.
+func TestClientsThatLeave(t *testing.T) {
+	b := open(t, gateway.Access{})
+	var leave []func()
+	for range 50 {
+		res, err := client(t).Post(b.url+"/v3/watch", "application/json", strings.NewReader(`{"create_request":{"key":"YQ=="}}`))
+		require.NoError(t, err)
+		nextResult(t, bufio.NewReader(res.Body))
+		conn, err := b.connect(t, "/v3/watch", nil)
+		require.NoError(t, err)
+		say(t, conn, `{"create_request":{"key":"YQ=="}}`)
+		hear(t, conn)
+		leave = append(leave, func() { res.Body.Close() }, func() { conn.CloseNow() })
+	}
+	require.Equal(t, 100, b.hub.Stats().Synced)
+	for _, f := range leave {
+		f()
+	}
+	require.Eventually(t, func() bool { return b.hub.Stats().Synced == 0 }, 30*time.Second, 5*time.Millisecond)
 }
