@@ -76,6 +76,10 @@ type logSettings struct {
 	outputs       []string
 }
 
+// mostRequestBytes is what a message of gRPC can be, with room for the rest of
+// a request.
+const mostRequestBytes = 1 << 30
+
 // defaultQuota is etcd's.
 const defaultQuota = 2 << 30
 
@@ -192,6 +196,9 @@ func (c *config) check() error {
 	}
 	if len(c.listenClient) == 0 {
 		return misused("--listen-client-urls %q: at least one URL is needed; write http://127.0.0.1:2379", "")
+	}
+	if c.maxRequestBytes > mostRequestBytes {
+		return misused("--max-request-bytes %d: too large; at most %d", c.maxRequestBytes, mostRequestBytes)
 	}
 	if err := checkHosts(c.advertise); err != nil {
 		return misused("--advertise-client-urls: %v", err)

@@ -108,14 +108,8 @@ func (d *door) open(ctx context.Context, c *config, secure *tls.Config, log *slo
 func (c *config) tlsConfig(log *slog.Logger) (*tls.Config, error) {
 	t := c.tls
 	if t.certFile == "" && t.auto {
-		var hosts []string
-		for _, u := range slices.Concat(c.listenClient, c.listenHTTP, c.listenMetrics) {
-			if secured(u) && !local(u) && !slices.Contains(hosts, u.Hostname()) {
-				hosts = append(hosts, u.Hostname())
-			}
-		}
 		var err error
-		t.certFile, t.keyFile, err = tlsconf.SelfSigned(filepath.Join(c.directory(), "fixtures", "client"), hosts, uint(t.autoYears), log)
+		t.certFile, t.keyFile, err = tlsconf.SelfSigned(filepath.Join(c.directory(), "fixtures", "client"), c.secureHosts(), uint(t.autoYears), log)
 		if err != nil {
 			return nil, failed("--auto-tls: %v", err)
 		}
@@ -137,6 +131,35 @@ func (c *config) tlsConfig(log *slog.Logger) (*tls.Config, error) {
 		return nil, failed("%v", err)
 	}
 	return secure, nil
+}
+
+// secureHosts are the names and addresses by which clients may know this
+// server.
+func (c *config) secureHosts() (hosts []string) {
+	add := func(names ...string) {
+		for _, name := range names {
+			if !slices.Contains(hosts, name) {
+				hosts = append(hosts, name)
+			}
+		}
+	}
+	for _, u := range slices.Concat(c.listenClient, c.listenHTTP, c.listenMetrics, c.advertise) {
+		if !secured(u) || local(u) {
+			continue
+		}
+		host := u.Hostname()
+		ip := net.ParseIP(withoutZone(host))
+		if ip == nil || !ip.IsUnspecified() {
+			add(host)
+		}
+		if ip != nil && ip.IsUnspecified() || host == "localhost" {
+			add("localhost", "127.0.0.1", "::1")
+		}
+		if name, err := os.Hostname(); err == nil && ip != nil && ip.IsUnspecified() {
+			add(name)
+		}
+	}
+	return hosts
 }
 
 // address is where clients come in first, with the port it got.

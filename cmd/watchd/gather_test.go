@@ -185,6 +185,7 @@ func TestGather_Mistakes(t *testing.T) {
 		`--backend "boltt": unknown; one of mem, bolt, pebble, badger; did you mean "bolt"?`:                  {args: flag("--backend", "boltt")},
 		`ETCD_MAX_TXN_OPS "0": not a number from 1 to 2147483647`:                                             {environ: flag("ETCD_MAX_TXN_OPS=0")},
 		`--max-request-bytes "-5": too small; at least 1`:                                                     {args: flag("--max-request-bytes", "-5")},
+		`--max-request-bytes 2147483648: too large; at most 1073741824`:                                       {args: flag("--max-request-bytes", "2GiB")},
 		`--max-request-bytes "5q": not a size; write 1048576 or 1MiB`:                                         {args: flag("--max-request-bytes", "5q")},
 		`--auto-tls "yes": not a switch; true or false`:                                                       {args: flag("--auto-tls=yes")},
 		`--grpc-keepalive-timeout "20": not a duration; write 500ms, 10s or 1m30s`:                            {args: flag("--grpc-keepalive-timeout", "20")},
@@ -241,6 +242,22 @@ func TestGather_BeyondLoopback(t *testing.T) {
 			_, err = gathering(t, []string{name, url, "--auto-tls", "--listen-insecure"}, nil, "")
 			assert.NoError(t, err, "%s %s", name, url)
 		}
+	}
+}
+
+// A certificate made here is good for the names that clients may use.
+func TestSecureHosts(t *testing.T) {
+	name, err := os.Hostname()
+	require.NoError(t, err)
+	for urls, want := range map[string][]string{
+		"http://127.0.0.1:1":                   nil,
+		"https://127.0.0.1:1,https://[::1]:1":  {"127.0.0.1", "::1"},
+		"https://localhost:1":                  {"localhost", "127.0.0.1", "::1"},
+		"https://0.0.0.0:1,https://10.0.0.1:1": {"localhost", "127.0.0.1", "::1", name, "10.0.0.1"},
+	} {
+		g, err := gathering(t, []string{"--auto-tls", "--listen-client-urls", urls}, nil, "")
+		require.NoError(t, err)
+		assert.Equal(t, want, g.config.secureHosts(), urls)
 	}
 }
 

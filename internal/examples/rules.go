@@ -96,8 +96,9 @@ var rules = []Rule{
 	{Match: `^watchd migrate --from bolt:old\.watchd`, Before: restored("old.watchd", "bolt"), Whole: true},
 	{Match: `^watchd (verify|snapshot save snap\.db) --data-dir default\.watchd`, Before: "rm -f snap.db; " + restored("default.watchd", "pebble"), Whole: true},
 	{Match: `^watchd snapshot (restore|status) snap\.db`, Before: snapDB, Whole: true},
+	{Match: `^watchd --auto-tls `, Replace: []string{"/var/lib/watchd", "watchd", "https://0.0.0.0:2379", "https://127.0.0.1:0,https://0.0.0.0:0"}, Append: "--log-format json", Serves: ready},
 	{Match: `^etcdctl watch `, Serves: "PUT", Where: Etcdctl},
-	{Match: `^(etcdctl|curl) `, Where: Etcdctl},
+	{Match: `^(etcdctl|curl) `, Replace: []string{"/var/lib/watchd", "watchd"}, Where: Etcdctl},
 	{Match: `^watchbench verify --target etcd://localhost:2379`, Says: "all promises kept", Whole: true},
 
 	{Match: `^\.ci/run`, Where: Steps, Why: "it runs this test, among others"},

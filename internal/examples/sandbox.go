@@ -158,7 +158,7 @@ func (s *Sandbox) Run(ctx context.Context, e Example, r Rule, etcd string, whole
 func (s *Sandbox) shell(ctx context.Context, line, small string) (code int, output string, err error) {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, "bash", bash(line)...)
-	s.dress(cmd, small)
+	s.dress(cmd, line, small)
 	cmd.Stdout, cmd.Stderr = &out, &out
 	cmd.WaitDelay = 5 * time.Second
 	together(cmd)
@@ -173,13 +173,16 @@ func (s *Sandbox) shell(ctx context.Context, line, small string) (code int, outp
 // command is a line of bash that nobody waits for.
 func (s *Sandbox) command(line, small string) *exec.Cmd {
 	cmd := exec.Command("bash", bash(line)...)
-	s.dress(cmd, small)
+	s.dress(cmd, line, small)
 	return cmd
 }
 
 func bash(line string) []string { return []string{"-o", "pipefail", "-c", line} }
 
-func (s *Sandbox) dress(cmd *exec.Cmd, small string) {
+func (s *Sandbox) dress(cmd *exec.Cmd, line, small string) {
 	cmd.Dir = s.dir
-	cmd.Env = append(slices.Clone(s.env), "APPEND="+small, "ETCDCTL_ENDPOINTS="+s.address)
+	cmd.Env = append(slices.Clone(s.env), "APPEND="+small)
+	if !strings.Contains(line, "--endpoints") {
+		cmd.Env = append(cmd.Env, "ETCDCTL_ENDPOINTS="+s.address)
+	}
 }
