@@ -23,6 +23,7 @@ type besideGroup struct {
 	own   bool  // it made rev, so both go into one batch
 	ops   []backend.Op
 	bytes int64 // as Batch.Size counts them
+	seq   int64 // its number in the order of staging
 }
 
 // besideQueue holds what is staged and in no batch yet, in the order of
@@ -31,6 +32,7 @@ type besideGroup struct {
 type besideQueue struct {
 	mu     sync.Mutex // leaf
 	groups []besideGroup
+	seq    int64 // of the last group that was added
 
 	waiting atomic.Int64 // bytes of groups: whoever finds none takes no lock
 }
@@ -41,19 +43,37 @@ const besideOverhead = 64
 func (q *besideQueue) add(g besideGroup) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.seq++
+	g.seq = q.seq
 	q.groups = append(q.groups, g)
 	q.waiting.Add(g.bytes)
 }
 
-// take removes the next group if it belongs to rev or before and fits. left
-// tells that one stays because it does not.
-func (q *besideQueue) take(rev int64, fits func(bytes int64, ops int) bool) (ops []backend.Op, left bool) {
+// besideDue says what of the queue belongs to a call that writes: groups up to
+// rev, and not those that were added after seq, since without a revision there
+// may be no end of them.
+type besideDue struct{ rev, seq int64 }
+
+// due is what is to be written with the revisions up to rev.
+func (q *besideQueue) due(rev int64) besideDue {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return besideDue{rev, q.seq}
+}
+
+func (q *besideQueue) hasLocked(due besideDue) bool {
+	return len(q.groups) > 0 && q.groups[0].rev <= due.rev && q.groups[0].seq <= due.seq
+}
+
+// take removes the next group if it is due and fits. left tells that one stays
+// because it does not.
+func (q *besideQueue) take(due besideDue, fits func(bytes int64, ops int) bool) (ops []backend.Op, left bool) {
 	if q.waiting.Load() == 0 {
 		return nil, false
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.groups) == 0 || q.groups[0].rev > rev {
+	if !q.hasLocked(due) {
 		return nil, false
 	}
 	if g := &q.groups[0]; !fits(g.bytes, len(g.ops)) {
@@ -103,14 +123,14 @@ func (q *besideQueue) weight(rev int64) (bytes int64, ops int) {
 	return q.groups[0].bytes, len(q.groups[0].ops)
 }
 
-// owes reports whether something up to rev waits.
-func (q *besideQueue) owes(rev int64) bool {
+// owes reports whether something that is due waits.
+func (q *besideQueue) owes(due besideDue) bool {
 	if q.waiting.Load() == 0 {
 		return false
 	}
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	return len(q.groups) > 0 && q.groups[0].rev <= rev
+	return q.hasLocked(due)
 }
 
 // metaBeside begins the keys of the meta space that are for users of the
@@ -184,12 +204,12 @@ func (t *txn) queueBeside() {
 	t.s.beside.add(g)
 }
 
-// fillBesideLocked puts what is staged beside history up to rev, and is no
-// part of a revision, into the store's batch; full tells that some did not
-// fit. Needs applyMu.
-func (s *Store) fillBesideLocked(rev int64) (full bool) {
+// fillBesideLocked puts what is due beside history, and is no part of a
+// revision, into the store's batch; full tells that some did not fit. Needs
+// applyMu.
+func (s *Store) fillBesideLocked(due besideDue) (full bool) {
 	for {
-		ops, left := s.beside.take(rev, s.takesLocked)
+		ops, left := s.beside.take(due, s.takesLocked)
 		if ops == nil {
 			return left
 		}

@@ -195,6 +195,38 @@ func TestBeside_LargerThanABatch(t *testing.T) {
 	}
 }
 
+// Records beside history that come while a batch is written wait for the next
+// leader: those who wait for this one are not held up for them.
+func TestBeside_LaterOnesWait(t *testing.T) {
+	engine := &slowEngine{Engine: memEngine(t)}
+	s := openOn(t, engine, Config{})
+	engine.takeBatches()
+	first, second := make(chan error, 1), make(chan error, 1)
+	engine.hold()
+	go func() {
+		_, err := putBeside(s, ctx, "a")
+		first <- err
+	}()
+	engine.awaitApply(2)
+	go func() {
+		_, err := putBeside(s, ctx, "b")
+		second <- err
+	}()
+	await(func() bool { return s.gathering.joined.Load() == 1 })
+	engine.mu.Lock()
+	engine.from = 3 // "a" goes on, "b" does not yet
+	close(engine.gate)
+	gate := make(chan struct{})
+	engine.gate = gate
+	engine.mu.Unlock()
+	require.NoError(t, <-first)
+	engine.awaitApply(3)
+	require.Empty(t, second)
+	close(gate)
+	require.NoError(t, <-second)
+	require.Equal(t, []int{1, 1}, engine.takeBatches())
+}
+
 // Relaxed: what is beside history becomes durable within the interval, also
 // when nothing else is written, and at Close.
 func TestBeside_Relaxed(t *testing.T) {

@@ -220,8 +220,9 @@ func (s *Store) applyThroughLocked(end int64, meta []backend.Op) (woke bool, err
 	if f := s.failure.Load(); f != nil {
 		return false, f.err()
 	}
-	for from := s.applied.Load() + 1; from <= end || len(meta) > 0 || s.beside.owes(end); from = s.applied.Load() + 1 {
-		last := s.fillLocked(from, end, meta)
+	due := s.beside.due(end)
+	for from := s.applied.Load() + 1; from <= end || len(meta) > 0 || s.beside.owes(due); from = s.applied.Load() + 1 {
+		last := s.fillLocked(from, due, meta)
 		meta = nil
 		if s.batch.Len() == 0 {
 			last = from
@@ -267,11 +268,12 @@ func (s *Store) publish(rev int64) (woke bool) {
 // fillLocked puts meta and as many whole transactions from from on into the
 // store's batch as fit, and returns the last revision of them, from-1 if none.
 // An empty batch means that the first revision is too large for any.
-func (s *Store) fillLocked(from, end int64, meta []backend.Op) (last int64) {
+func (s *Store) fillLocked(from int64, due besideDue, meta []backend.Op) (last int64) {
+	end := due.rev
 	s.batch.Reset()
 	s.keys = s.keys[:0]
 	addOps(&s.batch, meta)
-	if s.fillBesideLocked(min(from-1, end)) {
+	if s.fillBesideLocked(besideDue{min(from-1, end), due.seq}) {
 		return from - 1
 	}
 	for rev := from; rev <= end; rev++ {
@@ -285,7 +287,7 @@ func (s *Store) fillLocked(from, end int64, meta []backend.Op) (last int64) {
 		}
 		s.addRecords(events, rev, 0)
 		addOps(&s.batch, s.beside.takeOwn(rev))
-		if s.fillBesideLocked(rev) {
+		if s.fillBesideLocked(besideDue{rev, due.seq}) {
 			return rev
 		}
 	}

@@ -3,6 +3,7 @@ package mvcc
 import (
 	"context"
 	"errors"
+	"math"
 	"sync"
 	"time"
 
@@ -111,7 +112,9 @@ func (s *Store) runFlusher(ctx context.Context) {
 }
 
 // owes reports whether something staged up to rev is not durable.
-func (s *Store) owes(rev int64) bool { return s.applied.Load() < rev || s.beside.owes(rev) }
+func (s *Store) owes(rev int64) bool {
+	return s.applied.Load() < rev || s.beside.owes(besideDue{rev, math.MaxInt64})
+}
 
 // flush makes every revision up to end durable, and raises the ceiling when
 // half of what it reserved is used.
