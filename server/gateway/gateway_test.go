@@ -178,7 +178,7 @@ func TestToken(t *testing.T) {
 }
 
 // TestWatch: a watch is a line for each response, and goes on after the
-// request's body has ended.
+// request's body has ended (C18).
 func TestWatch(t *testing.T) {
 	b := open(t, gateway.Access{})
 	ctx, cancel := context.WithCancel(t.Context())

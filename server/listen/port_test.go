@@ -151,6 +151,39 @@ func TestPlainConnectionIsBare(t *testing.T) {
 	require.Equal(t, http2.ClientPreface, string(whole))
 }
 
+// TestConnectionsThatCannotBeLookedAt: where there is no looking without taking,
+// what was taken is given back.
+func TestConnectionsThatCannotBeLookedAt(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	s := serveOn(t, hiding{l}, listen.Config{})
+	require.NoError(t, callGRPC(t, s.addr, insecure.NewCredentials()))
+	body, err := fetch(t, "http://"+s.addr, &http.Transport{})
+	require.NoError(t, err)
+	require.Equal(t, "over HTTP/1.1", body)
+	conn := dial(t, s.addr)
+	const request = "GET / HTTP/1.0\r\n\r\n"
+	for i := range len(request) {
+		write(t, conn, request[i:i+1])
+	}
+	answer, err := io.ReadAll(conn)
+	require.NoError(t, err)
+	require.Contains(t, string(answer), "over HTTP/1.0")
+	half := dial(t, s.addr)
+	write(t, half, "PR")
+	require.NoError(t, half.(*net.TCPConn).CloseWrite())
+	_, err = io.Copy(io.Discard, half)
+	requireEnded(t, err)
+}
+
+// hiding is a listener whose connections do not show their sockets.
+type hiding struct{ net.Listener }
+
+func (h hiding) Accept() (net.Conn, error) {
+	conn, err := h.Listener.Accept()
+	return struct{ net.Conn }{conn}, err
+}
+
 func TestTLSPortServesBoth(t *testing.T) {
 	ca := testca.New(t, "watchd test")
 	server, user := ca.Issue("server", "watchd"), ca.Issue("user", "alice")

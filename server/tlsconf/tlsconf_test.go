@@ -22,7 +22,7 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 // shake makes one handshake and returns what both sides say of it.
-func shake(t *testing.T, server, client *tls.Config) (serverErr, clientErr error, seen tls.ConnectionState) {
+func shake(t *testing.T, server, client *tls.Config) (seen tls.ConnectionState, serverErr, clientErr error) {
 	t.Helper()
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -52,12 +52,12 @@ func shake(t *testing.T, server, client *tls.Config) (serverErr, clientErr error
 	seen = conn.ConnectionState()
 	near.Close()
 	both.Wait()
-	return serverErr, clientErr, seen
+	return seen, serverErr, clientErr
 }
 
 func requireShake(t *testing.T, server, client *tls.Config) tls.ConnectionState {
 	t.Helper()
-	serverErr, clientErr, seen := shake(t, server, client)
+	seen, serverErr, clientErr := shake(t, server, client)
 	require.NoError(t, serverErr)
 	require.NoError(t, clientErr)
 	return seen
@@ -139,7 +139,7 @@ func TestClientsMustShowTheirCertificate(t *testing.T) {
 	require.NoError(t, err)
 	requireShake(t, cfg, ca.Client(ca.Issue("user", "alice")))
 
-	serverErr, clientErr, _ := shake(t, cfg, ca.Client(testca.Pair{}))
+	_, serverErr, clientErr := shake(t, cfg, ca.Client(testca.Pair{}))
 	require.ErrorContains(t, serverErr, "client didn't provide a certificate")
 	require.Error(t, clientErr)
 
@@ -148,7 +148,7 @@ func TestClientsMustShowTheirCertificate(t *testing.T) {
 		own := strangers.Issue("user", "mallory").Load(t)
 		return &own, nil
 	}
-	serverErr, _, _ = shake(t, cfg, stranger)
+	_, serverErr, _ = shake(t, cfg, stranger)
 	require.ErrorContains(t, serverErr, "unknown authority")
 
 	// A new authority is let in once it is in the file.
@@ -175,17 +175,17 @@ func TestRevokedClientIsRefused(t *testing.T) {
 			requireShake(t, cfg, client)
 			require.True(t, requireShake(t, cfg, client).DidResume)
 
-			serverErr, _, _ := shake(t, cfg, ca.Client(bob))
+			_, serverErr, _ := shake(t, cfg, ca.Client(bob))
 			require.ErrorContains(t, serverErr, "is revoked")
 
 			// Revoked while it has a session that it could resume.
 			ca.Revoke("revoked.crl", bob, alice)
-			serverErr, _, _ = shake(t, cfg, client)
+			_, serverErr, _ = shake(t, cfg, client)
 			require.ErrorContains(t, serverErr, "is revoked")
 
 			// A list that cannot be read lets nobody in again.
 			require.NoError(t, os.WriteFile(list, []byte("damaged"), 0o600))
-			serverErr, _, _ = shake(t, cfg, ca.Client(alice))
+			_, serverErr, _ = shake(t, cfg, ca.Client(alice))
 			require.ErrorContains(t, serverErr, "is revoked")
 		})
 	}
@@ -200,7 +200,7 @@ func TestAllowedHostnames(t *testing.T) {
 	})
 	require.NoError(t, err)
 	requireShake(t, cfg, ca.Client(ca.Issue("api", "api", "api.example.com")))
-	serverErr, _, _ := shake(t, cfg, ca.Client(ca.Issue("other", "other", "other.example.com")))
+	_, serverErr, _ := shake(t, cfg, ca.Client(ca.Issue("other", "other", "other.example.com")))
 	require.ErrorContains(t, serverErr, `is for none of the allowed host names ["api.example.com" "10.1.2.3"]`)
 }
 
@@ -220,7 +220,7 @@ func TestVersionsAndSuites(t *testing.T) {
 	require.NoError(t, err)
 	old := ca.Client(testca.Pair{})
 	old.MaxVersion = tls.VersionTLS12
-	serverErr, _, _ := shake(t, cfg, old)
+	_, serverErr, _ := shake(t, cfg, old)
 	require.ErrorContains(t, serverErr, "unsupported versions")
 }
 
