@@ -20,12 +20,22 @@ type source struct {
 }
 
 // stamps tell whether a file changed: certificate, key, authorities, revoked.
-type stamps [4]stamp
+// One that is missing, or not asked for, is nil.
+type stamps [4]os.FileInfo
 
-// stamp of a file that is missing, or not asked for, is zero.
-type stamp struct {
-	modified time.Time
-	size     int64
+// same reports whether all are the files they were: a link that was turned may
+// show another of the same time and size.
+func (s stamps) same(t stamps) bool {
+	for i, a := range s {
+		b := t[i]
+		if (a == nil) != (b == nil) {
+			return false
+		}
+		if a != nil && (!a.ModTime().Equal(b.ModTime()) || a.Size() != b.Size() || !os.SameFile(a, b)) {
+			return false
+		}
+	}
+	return true
 }
 
 // settleTime is more than the steps in which any file system counts time.
@@ -37,7 +47,7 @@ func (s *source) current() *tls.Config {
 	now := s.look()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if now == s.stamps && s.settled {
+	if now.same(s.stamps) && s.settled {
 		return s.read
 	}
 	if err := s.loadLocked(now); err != nil {
@@ -58,7 +68,7 @@ func (s *source) load() (*tls.Config, error) {
 
 // loadLocked reads the files, which had the stamps now before.
 func (s *source) loadLocked(now stamps) error {
-	changed := now != s.stamps
+	changed := !now.same(s.stamps)
 	s.stamps, s.settled = now, time.Since(now.newest()) > settleTime
 	f, err := s.cfg.files()
 	if err != nil {
@@ -80,7 +90,7 @@ func (s *source) look() stamps {
 			continue
 		}
 		if info, err := os.Stat(path); err == nil {
-			now[i] = stamp{modified: info.ModTime(), size: info.Size()}
+			now[i] = info
 		}
 	}
 	return now
@@ -89,8 +99,8 @@ func (s *source) look() stamps {
 func (s stamps) newest() time.Time {
 	var newest time.Time
 	for _, one := range s {
-		if one.modified.After(newest) {
-			newest = one.modified
+		if one != nil && one.ModTime().After(newest) {
+			newest = one.ModTime()
 		}
 	}
 	return newest

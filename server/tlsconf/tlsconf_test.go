@@ -132,6 +132,40 @@ func TestSettledFilesAreReadOnce(t *testing.T) {
 	require.Same(t, one, two)
 }
 
+// TestTurnedLink: as Kubernetes renews a mounted secret; time and size may be the
+// same.
+func TestTurnedLink(t *testing.T) {
+	ca := testca.New(t, "authority")
+	dir := t.TempDir()
+	at := time.Now().Add(-time.Hour)
+	place := func(pair testca.Pair, to string) {
+		require.NoError(t, os.Mkdir(filepath.Join(dir, to), 0o700))
+		for from, name := range map[string]string{pair.Cert: "tls.crt", pair.Key: "tls.key"} {
+			data, err := os.ReadFile(from)
+			require.NoError(t, err)
+			data = append(data, bytes.Repeat([]byte("\n"), 4096-len(data))...)
+			file := filepath.Join(dir, to, name)
+			require.NoError(t, os.WriteFile(file, data, 0o600))
+			require.NoError(t, os.Chtimes(file, at, at))
+		}
+	}
+	link := func(to string) {
+		require.NoError(t, os.Symlink(to, filepath.Join(dir, "new")))
+		require.NoError(t, os.Rename(filepath.Join(dir, "new"), filepath.Join(dir, "now")))
+	}
+	place(ca.Issue("one", "one"), "1")
+	place(ca.Issue("two", "two"), "2")
+	link("1")
+	cfg, err := tlsconf.New(tlsconf.Config{CertFile: filepath.Join(dir, "now", "tls.crt"), KeyFile: filepath.Join(dir, "now", "tls.key")})
+	require.NoError(t, err)
+	name := func() string {
+		return requireShake(t, cfg, ca.Client(testca.Pair{})).PeerCertificates[0].Subject.CommonName
+	}
+	require.Equal(t, "one", name())
+	link("2")
+	require.Equal(t, "two", name())
+}
+
 func TestClientsMustShowTheirCertificate(t *testing.T) {
 	ca, strangers := testca.New(t, "authority"), testca.New(t, "strangers")
 	pair := ca.Issue("server", "watchd")
