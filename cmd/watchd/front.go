@@ -144,7 +144,11 @@ func (c *config) secureHosts() (hosts []string) {
 		}
 	}
 	for _, u := range slices.Concat(c.listenClient, c.listenHTTP, c.listenMetrics, c.advertise) {
-		if !secured(u) || local(u) {
+		if !secured(u) {
+			continue
+		}
+		if local(u) {
+			add("localhost")
 			continue
 		}
 		host := u.Hostname()

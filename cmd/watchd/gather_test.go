@@ -98,6 +98,24 @@ func TestGather_Flags(t *testing.T) {
 		map[string]string{"backend": c.given["backend"], "max-txn-ops": c.given["max-txn-ops"], "max-watches": c.given["max-watches"]})
 }
 
+// What kubeadm gives to an etcd is taken as it is.
+func TestGather_Kubeadm(t *testing.T) {
+	g, err := gathering(t, []string{
+		"--advertise-client-urls=https://10.0.0.1:2379", "--cert-file=/etc/kubernetes/pki/etcd/server.crt", "--client-cert-auth=true", "--data-dir=/var/lib/etcd",
+		"--feature-gates=InitialCorruptCheck=true", "--watch-progress-notify-interval=5s", "--initial-advertise-peer-urls=https://10.0.0.1:2380",
+		"--initial-cluster=node=https://10.0.0.1:2380", "--key-file=/etc/kubernetes/pki/etcd/server.key",
+		"--listen-client-urls=https://127.0.0.1:2379,https://10.0.0.1:2379", "--listen-metrics-urls=http://127.0.0.1:2381",
+		"--listen-peer-urls=https://10.0.0.1:2380", "--name=node", "--peer-cert-file=/etc/kubernetes/pki/etcd/peer.crt", "--peer-client-cert-auth=true",
+		"--peer-key-file=/etc/kubernetes/pki/etcd/peer.key", "--peer-trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt", "--snapshot-count=10000",
+		"--trusted-ca-file=/etc/kubernetes/pki/etcd/ca.crt",
+	}, nil, "")
+	require.NoError(t, err)
+	require.Len(t, g.notes, 1)
+	assert.Equal(t, "--listen-peer-urls --initial-advertise-peer-urls --initial-cluster --snapshot-count --peer-cert-file --peer-key-file --peer-client-cert-auth "+
+		"--peer-trusted-ca-file --feature-gates", g.notes[0].args[1])
+	assert.Equal(t, 5*time.Second, g.config.progressInterval)
+}
+
 // The file of etcd's own sample, but for comments.
 const sample = `
 name: 'machine1'
@@ -179,7 +197,10 @@ func TestGather_Mistakes(t *testing.T) {
 		args, environ []string
 		file          string
 	}{
-		`unknown flag --bakend; did you mean --backend?`:                                                      {args: flag("--bakend", "bolt")},
+		`unknown flag --bakend; did you mean --backend?`: {args: flag("--bakend", "bolt")},
+		`unknown flag --experimental-watch-progress-notify-interval; etcd 3.7 has it as --watch-progress-notify-interval`: {
+			args: flag("--experimental-watch-progress-notify-interval=5s"),
+		},
 		`unknown flag --etcd; all: watchd help`:                                                               {args: flag("-etcd=1")},
 		`--name needs a value; see watchd help`:                                                               {args: flag("--name")},
 		`--backend "boltt": unknown; one of mem, bolt, pebble, badger; did you mean "bolt"?`:                  {args: flag("--backend", "boltt")},
@@ -251,6 +272,7 @@ func TestSecureHosts(t *testing.T) {
 	require.NoError(t, err)
 	for urls, want := range map[string][]string{
 		"http://127.0.0.1:1":                   nil,
+		"unixs:///s":                           {"localhost"},
 		"https://127.0.0.1:1,https://[::1]:1":  {"127.0.0.1", "::1"},
 		"https://localhost:1":                  {"localhost", "127.0.0.1", "::1"},
 		"https://0.0.0.0:1,https://10.0.0.1:1": {"localhost", "127.0.0.1", "::1", name, "10.0.0.1"},

@@ -76,6 +76,9 @@ func flagMistake(cmd *cobra.Command, err error) error {
 		if len(name) == 1 {
 			return misused("unknown flag -%s; all: %s", name, help)
 		}
+		if stable, ok := strings.CutPrefix(name, "experimental-"); ok && cmd.Flags().Lookup(stable) != nil {
+			return misused("unknown flag --%s; etcd 3.7 has it as --%s", name, stable)
+		}
 		var known []string
 		cmd.Flags().VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
 		if word := nearest(name, known); word != "" {
