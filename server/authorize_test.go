@@ -7,14 +7,17 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"go.etcd.io/etcd/server/v3/etcdserver/api/v3lock/v3lockpb"
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 	"google.golang.org/grpc/status"
 
 	"github.com/watchkv/watchkv/server"
@@ -69,11 +72,34 @@ func TestAuthorizer_IsAskedForEveryRange(t *testing.T) {
 	s := serve(t, server.Config{Authorizer: g})
 	conn, ctx := s.conn(t), ctxOf(t)
 	kv := pb.NewKVClient(conn)
+	_, err := pb.NewLeaseClient(conn).LeaseGrant(ctx, &pb.LeaseGrantRequest{ID: 7, TTL: 300})
+	require.NoError(t, err)
+	for _, key := range []string{"y", "x"} {
+		_, err = kv.Put(ctx, &pb.PutRequest{Key: []byte(key), Lease: 7})
+		require.NoError(t, err)
+	}
+	g.take()
 	for _, test := range []struct {
 		name string
 		call func() error
 		want []string
 	}{
+		{"put with a lease that has other keys", func() error {
+			_, err := kv.Put(ctx, &pb.PutRequest{Key: []byte("y"), Lease: 7})
+			return err
+		}, []string{`write "y" ""`, `write "x" ""`, `write "y" ""`}},
+		{"time and keys of a lease", func() error {
+			_, err := pb.NewLeaseClient(conn).LeaseTimeToLive(ctx, &pb.LeaseTimeToLiveRequest{ID: 7, Keys: true})
+			return err
+		}, []string{`identify "" ""`, `read "x" ""`, `read "y" ""`}},
+		{"time of a lease", func() error {
+			_, err := pb.NewLeaseClient(conn).LeaseTimeToLive(ctx, &pb.LeaseTimeToLiveRequest{ID: 7})
+			return err
+		}, []string{`identify "" ""`}},
+		{"leases", func() error {
+			_, err := pb.NewLeaseClient(conn).LeaseLeases(ctx, &pb.LeaseLeasesRequest{})
+			return err
+		}, []string{`identify "" ""`, `read "x" ""`, `read "y" ""`}},
 		{"range", func() error {
 			_, err := kv.Range(ctx, &pb.RangeRequest{Key: []byte("a"), RangeEnd: []byte{0}})
 			return err
@@ -142,6 +168,62 @@ func TestAuthorizer_IsAskedForEveryRange(t *testing.T) {
 	}
 }
 
+// What Lock and Election do inside is asked for in the name of who called
+// them, watches included, also while several wait for one lock.
+func TestAuthorizer_LocksAreTheirCallers(t *testing.T) {
+	var mu sync.Mutex // guards seen
+	seen := map[string]map[string]bool{}
+	g := &gate{answer: func(ctx context.Context, a server.Access) error {
+		token := metadata.ValueFromIncomingContext(ctx, rpctypes.TokenFieldNameGRPC)
+		if len(token) != 1 || token[0] == "stranger" {
+			return rpctypes.ErrGRPCInvalidAuthToken
+		}
+		if p, ok := peer.FromContext(ctx); !ok || p.Addr.Network() != "tcp" {
+			return rpctypes.ErrGRPCUserEmpty
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		if seen[token[0]] == nil {
+			seen[token[0]] = map[string]bool{}
+		}
+		seen[token[0]][a.Method] = true
+		return nil
+	}}
+	s := serve(t, server.Config{Authorizer: g})
+	locks := v3lockpb.NewLockClient(s.conn(t))
+	as := func(token string) context.Context {
+		return metadata.AppendToOutgoingContext(ctxOf(t), rpctypes.TokenFieldNameGRPC, token)
+	}
+	_, err := locks.Lock(as("stranger"), &v3lockpb.LockRequest{Name: []byte("a")})
+	require.ErrorContains(t, err, "invalid auth token")
+	held, err := locks.Lock(as("one"), &v3lockpb.LockRequest{Name: []byte("a")})
+	require.NoError(t, err)
+	next := make(chan *v3lockpb.LockResponse, 2)
+	for _, token := range []string{"two", "three"} {
+		go func() {
+			res, err := locks.Lock(as(token), &v3lockpb.LockRequest{Name: []byte("a")})
+			assert.NoError(t, err)
+			next <- res
+		}()
+	}
+	require.Eventually(t, func() bool { // both wait
+		mu.Lock()
+		defer mu.Unlock()
+		return seen["two"][pb.Watch_Watch_FullMethodName] && seen["three"][pb.Watch_Watch_FullMethodName]
+	}, 20*time.Second, time.Millisecond)
+	for range 2 {
+		_, err = locks.Unlock(as("one"), &v3lockpb.UnlockRequest{Key: held.Key})
+		require.NoError(t, err)
+		held = <-next
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	for _, token := range []string{"two", "three"} {
+		require.True(t, seen[token][pb.KV_Txn_FullMethodName], "%s", token)
+		require.True(t, seen[token][pb.Lease_LeaseGrant_FullMethodName], "%s", token)
+	}
+}
+
 // token lets in who shows it.
 func token(valid string) func(ctx context.Context, _ server.Access) error {
 	return func(ctx context.Context, _ server.Access) error {
@@ -196,10 +278,15 @@ func TestServer_OutlivesPanics(t *testing.T) {
 	require.NoError(t, err)
 	_, err = stream.Recv()
 	require.Equal(t, codes.Internal, status.Code(err))
+	renewals, err := pb.NewLeaseClient(s.conn(t)).LeaseKeepAlive(ctx)
+	require.NoError(t, err)
+	require.NoError(t, renewals.Send(&pb.LeaseKeepAliveRequest{ID: 1}))
+	_, err = renewals.Recv()
+	require.Equal(t, codes.Internal, status.Code(err))
 	g.set(nil)
 	_, err = kv.Put(ctx, putOf("a", 1))
 	require.NoError(t, err)
-	assert.Equal(t, 2, strings.Count(log.String(), "out of cheese"))
+	assert.Equal(t, 3, strings.Count(log.String(), "out of cheese"))
 	assert.Contains(t, log.String(), "/etcdserverpb.KV/RangeStream")
 	assert.Contains(t, log.String(), "authorize_test.go", "the stack")
 }

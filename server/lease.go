@@ -151,7 +151,12 @@ func (s *leaseService) LeaseKeepAlive(stream pb.Lease_LeaseKeepAliveServer) erro
 	}
 }
 
-func (s *leaseService) keepAlive(stream pb.Lease_LeaseKeepAliveServer) error {
+func (s *leaseService) keepAlive(stream pb.Lease_LeaseKeepAliveServer) (err error) {
+	defer func() { // guardStream is on another goroutine
+		if p := recover(); p != nil {
+			err = s.server.panicked(stream.Context(), pb.Lease_LeaseKeepAlive_FullMethodName, p)
+		}
+	}()
 	for {
 		req, err := stream.Recv()
 		if errors.Is(err, io.EOF) {

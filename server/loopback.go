@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
@@ -70,6 +71,8 @@ func (l *loopback) dialed() (*clientv3.Client, error) {
 	client, err := clientv3.New(clientv3.Config{
 		Endpoints: []string{"loopback"},
 		Logger:    zap.NewNop(),
+		// What is refused stays refused: nothing is lost on the way.
+		MaxUnaryRetries: 1, BackoffWaitBetween: time.Millisecond,
 		DialOptions: []grpc.DialOption{grpc.WithContextDialer(func(ctx context.Context, _ string) (net.Conn, error) {
 			return listener.DialContext(ctx)
 		})},
