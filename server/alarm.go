@@ -166,19 +166,20 @@ func (a *alarms) observe(ctx context.Context, err error) {
 	if err == nil {
 		return
 	}
-	kind := pb.AlarmType_NONE
 	var damage caused
 	switch {
+	case err == errNoSpaceAlarm, a.noSpace.Load():
+		// The answer of an alarm, not of a full store.
 	case status.Code(err) == codes.ResourceExhausted && errors.Is(err, rpctypes.ErrGRPCNoSpace):
-		if a.noSpace.Load() {
-			return // the answer of an alarm, not of a full store
-		}
-		kind = pb.AlarmType_NOSPACE
-	case errors.As(err, &damage):
-		kind = pb.AlarmType_CORRUPT
-	default:
-		return
+		a.raise(ctx, pb.AlarmType_NOSPACE)
 	}
+	if errors.As(err, &damage) {
+		a.raise(ctx, pb.AlarmType_CORRUPT)
+	}
+}
+
+// raise activates an alarm of this member.
+func (a *alarms) raise(ctx context.Context, kind pb.AlarmType) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), keepPatience)
 	defer cancel()
 	if err := a.activate(ctx, alarm{a.member, kind}); err != nil {
@@ -193,10 +194,14 @@ func (a *alarms) admit(w writing) error {
 	case a.corrupt.Load():
 		return rpctypes.ErrGRPCCorrupt
 	case w == writingPuts && a.noSpace.Load():
-		return rpctypes.ErrGRPCNoSpace
+		return errNoSpaceAlarm
 	}
 	return nil
 }
+
+// errNoSpaceAlarm is rpctypes.ErrGRPCNoSpace to clients; here it tells the
+// refusal of an alarm from that of a full store.
+var errNoSpaceAlarm = status.Error(codes.ResourceExhausted, status.Convert(rpctypes.ErrGRPCNoSpace).Message())
 
 // writing is what a request may do to the store.
 type writing uint8

@@ -114,6 +114,39 @@ func TestAlarm_DamageFound(t *testing.T) {
 	require.NoError(t, err)
 }
 
+// R5: so does damage that a watch meets in history.
+func TestAlarm_DamageFoundByWatch(t *testing.T) {
+	engine, err := mem.Driver().Open("", backend.Options{})
+	require.NoError(t, err)
+	s := serveStore(t, engine, mvcc.Config{RecentBytes: 1}, server.Config{})
+	c, ctx := s.client(t), ctxOf(t)
+	for range 5 {
+		_, err = c.Put(ctx, "a", "b")
+		require.NoError(t, err)
+	}
+	var b backend.Batch
+	b.Put(backend.SpaceKey, append([]byte{0, 0, 0, 0, 0, 0, 0, 3, '_'}, make([]byte, 8)...), []byte("\xff"))
+	require.NoError(t, engine.Apply(&b, backend.Sync))
+	for range c.Watch(ctx, "a", clientv3.WithRev(2)) { // until it is canceled, which this client does not tell
+	}
+	requireAlarm(t, c, pb.AlarmType_CORRUPT)
+}
+
+// Disarming the alarm of another member leaves none of this one's behind.
+func TestAlarm_RefusalRaisesNone(t *testing.T) {
+	s := serve(t, server.Config{})
+	c, ctx := s.client(t), ctxOf(t)
+	m := pb.NewMaintenanceClient(s.conn(t))
+	_, err := m.Alarm(ctx, &pb.AlarmRequest{Action: pb.AlarmRequest_ACTIVATE, MemberID: 7, Alarm: pb.AlarmType_NOSPACE})
+	require.NoError(t, err)
+	_, err = c.Put(ctx, "a", "b")
+	require.ErrorIs(t, err, rpctypes.ErrNoSpace)
+	_, err = m.Alarm(ctx, &pb.AlarmRequest{Action: pb.AlarmRequest_DEACTIVATE, MemberID: 7, Alarm: pb.AlarmType_NOSPACE})
+	require.NoError(t, err)
+	_, err = c.Put(ctx, "a", "b")
+	require.NoError(t, err)
+}
+
 // Alarms are raised and disarmed by hand, of any member, as in etcd.
 func TestAlarm_ByHand(t *testing.T) {
 	s := serve(t, server.Config{})

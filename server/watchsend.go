@@ -82,6 +82,10 @@ func (w *watchService) encode(events []mvcc.Event, rev int64) any {
 
 // control is a response without events.
 func (w *watchService) control(r *watch.Response) *pb.WatchResponse {
+	if errors.Is(r.Err, mvcc.ErrDamaged) {
+		w.server.cfg.Logger.Error("a watch met damaged data", "error", r.Err)
+		w.server.alarms.raise(w.server.stopping, pb.AlarmType_CORRUPT)
+	}
 	return &pb.WatchResponse{
 		Header: w.server.header(r.Revision), WatchId: r.WatchID, Created: r.Created, Canceled: r.Canceled,
 		CompactRevision: r.CompactRevision, CancelReason: cancelReason(r),
