@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -56,12 +55,13 @@ type Lessor struct {
 
 	granted, revoked, renewed, expired, checkpoints, ttls atomic.Int64
 
-	mu      sync.Mutex // leaf
-	leases  map[int64]*record
-	ending  map[int64]*record // revoked in a transaction that is not durable yet
-	queue   queue             // those whose time runs, the next end first
-	failure error             // of the store: no lease ends any more
-	closed  bool
+	mu     sync.Mutex // leaf
+	leases map[int64]*record
+	// Those whose grant, and those whose revoke, is not known to be durable.
+	granting, ending map[int64]*record
+	queue            queue // those whose time runs, the next end first
+	failure          error // of the store: no lease ends any more
+	closed           bool
 }
 
 // record is a lease. Guarded by Lessor.mu.
@@ -72,7 +72,8 @@ type record struct {
 	due    time.Time // when expiry looks at it: at its end, or to try again
 	place  int       // in the queue; -1: not in it
 	ended  chan struct{}
-	keys   int // that its end deletes
+	keys   int   // that its end deletes
+	gone   int64 // the revision that does; 0: none
 }
 
 // Open reads the leases of a store, which stays the caller's: close the Lessor
@@ -87,7 +88,7 @@ func Open(store *mvcc.Store, cfg Config) (*Lessor, error) {
 	l := &Lessor{
 		store: store, cfg: cfg,
 		wake:   make(chan struct{}, 1),
-		leases: make(map[int64]*record), ending: make(map[int64]*record),
+		leases: make(map[int64]*record), granting: make(map[int64]*record), ending: make(map[int64]*record),
 	}
 	if err := l.read(); err != nil {
 		return nil, fmt.Errorf("opening the leases: %w", err)
@@ -161,85 +162,6 @@ func poke(ch chan struct{}) {
 	}
 }
 
-// Grant makes a lease of ttl seconds, raised to Config.MinTTL; id 0 picks a
-// random positive one. It returns when the lease is durable, by the store's
-// Durability. Errors: ErrTTLTooLarge, ErrExists, ErrClosed and those of
-// mvcc.Store.Update, of which mvcc.ErrUncertain means that the lease may come
-// to be.
-func (l *Lessor) Grant(ctx context.Context, id, ttl int64) (Lease, error) {
-	if ttl > l.cfg.MaxTTL {
-		return Lease{}, fmt.Errorf("%w: %d s, at most %d", ErrTTLTooLarge, ttl, l.cfg.MaxTTL)
-	}
-	le := &record{stored: stored{id: id, ttl: max(ttl, l.cfg.MinTTL)}, place: -1}
-	_, err := l.store.Update(ctx, func(tx *mvcc.WriteTx) error {
-		tx.LeaseKeys(id) // so that ErrExists waits for what it rests on
-		if err := l.stageGrant(le); err != nil {
-			return err
-		}
-		err := tx.PutBeside(backend.SpaceLease, recordKey(le.id), le.encode())
-		if err != nil {
-			l.dropGrant(le)
-		}
-		return err
-	})
-	switch {
-	case err == nil:
-		l.grantDone(le)
-	case errors.Is(err, mvcc.ErrUncertain):
-		l.settle(func(err error) {
-			if err != nil {
-				l.dropGrant(le)
-				return
-			}
-			l.grantDone(le)
-		})
-		return Lease{}, fmt.Errorf("granting lease %d: %w", le.id, err)
-	default:
-		l.dropGrant(le)
-		return Lease{}, fmt.Errorf("granting lease %d: %w", le.id, err)
-	}
-	return Lease{le.id, le.ttl}, nil
-}
-
-// stageGrant makes the lease one that transactions see.
-func (l *Lessor) stageGrant(le *record) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.closed {
-		return ErrClosed
-	}
-	for le.id == 0 {
-		if id := rand.Int64(); l.leases[id] == nil {
-			le.id = id
-		}
-	}
-	if l.leases[le.id] != nil {
-		return ErrExists
-	}
-	l.leases[le.id] = le
-	return nil
-}
-
-// dropGrant forgets a lease whose grant did not happen.
-func (l *Lessor) dropGrant(le *record) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.leases[le.id] == le {
-		delete(l.leases, le.id)
-	}
-}
-
-func (l *Lessor) grantDone(le *record) {
-	l.granted.Add(1)
-	l.ttls.Add(le.ttl)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	// It may have been revoked meanwhile.
-	if l.leases[le.id] == le && l.beginLocked(le, time.Now(), le.ttl) {
-		poke(l.wake)
-	}
-}
-
 // settle calls done with the outcome of a transaction whose caller left.
 func (l *Lessor) settle(done func(err error)) {
 	l.mu.Lock()
@@ -270,6 +192,7 @@ func (l *Lessor) Exists(id int64) bool {
 
 // TimeToLive tells what is left of a lease; ErrNotFound if there is none.
 func (l *Lessor) TimeToLive(id int64) (Info, error) {
+	l.notice(id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	le := l.visibleLocked(id)
@@ -284,7 +207,8 @@ func (l *Lessor) visibleLocked(id int64) *record {
 	if le := l.leases[id]; le != nil && le.live {
 		return le
 	}
-	if le := l.ending[id]; le != nil && le.live {
+	// Whoever saw its keys go does not see it any more.
+	if le := l.ending[id]; le != nil && le.live && (le.gone == 0 || l.store.Rev() < le.gone) {
 		return le
 	}
 	return nil
@@ -307,6 +231,7 @@ func (l *Lessor) Leases() []Lease {
 }
 
 func (l *Lessor) records() []Info {
+	l.notice(0)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	now := time.Now()

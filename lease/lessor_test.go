@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -243,73 +242,6 @@ func TestGrant_Longest(t *testing.T) {
 	})
 }
 
-// A lease whose time is over and whose end takes long is not renewed: that
-// waits, and is told that it is no more.
-func TestRenew_WaitsForTheEnd(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		engine := &heldEngine{Engine: memEngine(t)}
-		w := start(t, engine, mvcc.Config{}, Config{})
-		defer w.stop()
-		w.grant(1, 5)
-		require.NoError(t, w.put("k", 1))
-		release := engine.hold()
-		pass(6 * time.Second)
-		answers := make(chan error, 2)
-		impatient, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		for _, c := range []context.Context{ctx, impatient} {
-			go func() {
-				_, err := w.Renew(c, 1)
-				answers <- err
-			}()
-		}
-		synctest.Wait()
-		require.Empty(t, answers)
-		// Not durable: the keys and the lease are still to be seen, but no
-		// transaction behind it takes the lease.
-		require.Equal(t, []string{"k"}, w.keys())
-		require.Equal(t, -time.Second, w.left(1))
-		require.Len(t, w.Leases(), 1)
-		require.False(t, w.Exists(1))
-		require.ErrorIs(t, <-answers, context.DeadlineExceeded)
-		release()
-		require.ErrorIs(t, <-answers, ErrNotFound)
-		require.Empty(t, w.keys())
-	})
-}
-
-// A grant whose caller leaves comes to be all the same; until it is durable
-// nobody is shown it.
-func TestGrant_CallerLeaves(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		engine := &heldEngine{Engine: memEngine(t)}
-		w := start(t, engine, mvcc.Config{}, Config{})
-		defer w.stop()
-		release := engine.hold()
-		impatient, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		_, err := w.Grant(impatient, 1, 10)
-		require.ErrorIs(t, err, mvcc.ErrUncertain)
-		require.Empty(t, w.Leases())
-		_, err = w.Renew(ctx, 1)
-		require.ErrorIs(t, err, ErrNotFound)
-		require.True(t, w.Exists(1), "a put behind it may name it")
-		release()
-		synctest.Wait()
-		require.Equal(t, 10*time.Second, w.left(1))
-
-		release = engine.hold()
-		again, cancel := context.WithTimeout(ctx, time.Second)
-		defer cancel()
-		_, err = w.Revoke(again, 1)
-		require.ErrorIs(t, err, mvcc.ErrUncertain)
-		require.Len(t, w.Leases(), 1)
-		release()
-		synctest.Wait()
-		require.Empty(t, w.Leases())
-	})
-}
-
 // After a restart every lease has its time again, and its keys.
 func TestOpen_FullTimeAgain(t *testing.T) {
 	inBubble(t, func(t *testing.T, cfg mvcc.Config) {
@@ -475,23 +407,4 @@ func TestExpiry_Many(t *testing.T) {
 			require.Equal(t, keys[0][1:], keys[1][1:])
 		}
 	})
-}
-
-// heldEngine holds Apply back while it is told to.
-type heldEngine struct {
-	backend.Engine
-	gate atomic.Pointer[chan struct{}]
-}
-
-func (e *heldEngine) hold() (release func()) {
-	gate := make(chan struct{})
-	e.gate.Store(&gate)
-	return func() { e.gate.Store(nil); close(gate) }
-}
-
-func (e *heldEngine) Apply(b *backend.Batch, s backend.Syncing) error {
-	if gate := e.gate.Load(); gate != nil {
-		<-*gate
-	}
-	return e.Engine.Apply(b, s)
 }

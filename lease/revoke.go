@@ -46,7 +46,7 @@ func (l *Lessor) revoke(ctx context.Context, id int64) (rev int64, err error) {
 // revokeIn ends a lease as a part of tx. The outcome is for revokeEnds.
 func (l *Lessor) revokeIn(tx *mvcc.WriteTx, id int64) (*record, error) {
 	keys := tx.LeaseKeys(id)
-	le := l.stageRevoke(id, len(keys))
+	le := l.stageRevoke(id, len(keys), tx.Rev())
 	if le == nil {
 		return nil, ErrNotFound
 	}
@@ -63,7 +63,7 @@ func (l *Lessor) revokeIn(tx *mvcc.WriteTx, id int64) (*record, error) {
 
 // stageRevoke makes the lease one that transactions do not see any more; nil
 // if they did not before.
-func (l *Lessor) stageRevoke(id int64, keys int) *record {
+func (l *Lessor) stageRevoke(id int64, keys int, rev int64) *record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	le := l.leases[id]
@@ -71,7 +71,10 @@ func (l *Lessor) stageRevoke(id int64, keys int) *record {
 		return nil
 	}
 	delete(l.leases, id)
-	le.keys = keys
+	le.keys, le.gone = keys, 0
+	if keys > 0 {
+		le.gone = rev
+	}
 	l.ending[id] = le
 	l.queue.drop(le)
 	return le
@@ -182,6 +185,7 @@ func (l *Lessor) Renew(ctx context.Context, id int64) (ttlSeconds int64, err err
 
 // renew returns a copy of the lease renewed, or what to wait for.
 func (l *Lessor) renew(id int64) (s stored, ended <-chan struct{}, err error) {
+	l.notice(id)
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.closed {
