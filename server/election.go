@@ -24,7 +24,9 @@ var errNoLeaderKey = status.Error(codes.Unknown, `"leader" field must be provide
 
 // Campaign implements v3electionpb.ElectionServer: it returns when the caller
 // leads.
-func (e *electionService) Campaign(ctx context.Context, r *v3electionpb.CampaignRequest) (*v3electionpb.CampaignResponse, error) {
+func (e *electionService) Campaign(ctx context.Context, r *v3electionpb.CampaignRequest) (_ *v3electionpb.CampaignResponse, err error) {
+	ctx, ended := e.loopback.waiting(ctx)
+	defer ended(&err)
 	client, ctx, done, err := e.loopback.as(ctx)
 	if err != nil {
 		return nil, err
@@ -112,8 +114,10 @@ func (e *electionService) Leader(ctx context.Context, r *v3electionpb.LeaderRequ
 
 // Observe implements v3electionpb.ElectionServer: every leader and what it
 // proclaims, until the client's context or the server ends.
-func (e *electionService) Observe(r *v3electionpb.LeaderRequest, out v3electionpb.Election_ObserveServer) error {
-	client, ctx, done, err := e.loopback.as(out.Context())
+func (e *electionService) Observe(r *v3electionpb.LeaderRequest, out v3electionpb.Election_ObserveServer) (err error) {
+	ctx, ended := e.loopback.waiting(out.Context())
+	defer ended(&err)
+	client, ctx, done, err := e.loopback.as(ctx)
 	if err != nil {
 		return err
 	}
@@ -127,5 +131,5 @@ func (e *electionService) Observe(r *v3electionpb.LeaderRequest, out v3electionp
 			return err
 		}
 	}
-	return toGRPC(out.Context().Err())
+	return toGRPC(ctx.Err())
 }

@@ -16,7 +16,9 @@ type lockService struct {
 }
 
 // Lock implements v3lockpb.LockServer: it returns when the lock is held.
-func (l *lockService) Lock(ctx context.Context, r *v3lockpb.LockRequest) (*v3lockpb.LockResponse, error) {
+func (l *lockService) Lock(ctx context.Context, r *v3lockpb.LockRequest) (_ *v3lockpb.LockResponse, err error) {
+	ctx, ended := l.loopback.waiting(ctx)
+	defer ended(&err)
 	client, ctx, done, err := l.loopback.as(ctx)
 	if err != nil {
 		return nil, err

@@ -55,6 +55,20 @@ func (l *loopback) as(ctx context.Context) (client *clientv3.Client, own context
 	return client, metadata.AppendToOutgoingContext(ctx, callerKey, number), func() { l.callers.Delete(number) }, nil
 }
 
+// waiting returns the context of a call that waits for others: it ends when the
+// server stops too. The caller calls ended, which then says so.
+func (l *loopback) waiting(ctx context.Context) (own context.Context, ended func(*error)) {
+	own, cancel := context.WithCancel(ctx)
+	unhook := context.AfterFunc(l.server.stopping, cancel)
+	return own, func(err *error) {
+		unhook()
+		cancel()
+		if *err != nil && l.server.stopping.Err() != nil {
+			*err = rpctypes.ErrGRPCStopped
+		}
+	}
+}
+
 // callerKey is metadata that only this connection's server looks at.
 const callerKey = "watchkv-caller"
 
