@@ -6,8 +6,10 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -67,6 +69,13 @@ func TestSettings(t *testing.T) {
 		assert.Equal(t, s.form == onOff, s.word == "", "%s: a switch has no word, others have one", s.name)
 		assert.True(t, s.origin == ignored || s.take != nil, "%s: nobody reads it", s.name)
 		assert.Equal(t, s.origin == ignored, s.group == groupIgnored, s.name)
+	}
+}
+
+// Help fits 100 columns.
+func TestHelp_Width(t *testing.T) {
+	for line := range strings.Lines(helpOf(newRoot(io.Discard))) {
+		assert.LessOrEqual(t, utf8.RuneCountInString(strings.TrimRight(line, "\n")), helpWidth, line)
 	}
 }
 

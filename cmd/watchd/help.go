@@ -11,9 +11,8 @@ import (
 )
 
 const (
-	helpWidth     = 100
-	textColumn    = 41 // where a line of help has its text
-	defaultColumn = 88
+	helpWidth  = 100
+	textColumn = 41 // where a line of help has its text, and then what holds without it
 )
 
 const helpAbout = `watchd serves the etcd v3 API on the engine you choose.
@@ -21,7 +20,8 @@ const helpAbout = `watchd serves the etcd v3 API on the engine you choose.
 `
 
 const helpNotes = `Flags are --flag VALUE or --flag=VALUE; -flag is taken too. Each has a variable: --data-dir is
-ETCD_DATA_DIR; those that etcd does not have (marked +) are WATCHD_... instead. Sizes are bytes, or 1MiB.
+ETCD_DATA_DIR; those that etcd does not have (marked +) are WATCHD_... instead. Sizes are bytes, or
+1MiB. What holds without a flag stands in brackets.
 Read on: docs/watchd.md
 `
 
@@ -41,12 +41,8 @@ func helpOf(cmd *cobra.Command) string {
 	for _, s := range settings() {
 		byGroup[s.group] = append(byGroup[s.group], s)
 	}
-	for i, group := range groupOrder {
-		heading := group
-		if i == 0 {
-			heading = pad(group, defaultColumn) + "default"
-		}
-		b.WriteString(heading + "\n")
+	for _, group := range groupOrder {
+		b.WriteString(group + "\n")
 		for _, s := range byGroup[group] {
 			writeSetting(&b, s)
 		}
@@ -76,7 +72,7 @@ func writeSetting(b *strings.Builder, s setting) {
 	}
 	line := pad(left, textColumn) + s.text
 	if s.unset != "" {
-		line = pad(line, defaultColumn) + s.unset
+		line += " (" + s.unset + ")"
 	}
 	b.WriteString(line + "\n")
 }

@@ -41,6 +41,17 @@ func newRoot(out io.Writer) *cobra.Command {
 	root.InitDefaultCompletionCmd()
 	if completion, _, err := root.Find([]string{"completion"}); err == nil {
 		completion.Short = "what a shell needs to complete what is typed"
+		completion.Long = "Print what a shell needs to complete what is typed: source <(watchd completion bash)."
+		completion.Args = func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return misused("completion needs a shell: bash, zsh, fish or powershell")
+			}
+			return misused("completion for %q: unknown shell; one of bash, zsh, fish, powershell", args[0])
+		}
+		completion.RunE = func(*cobra.Command, []string) error { return nil }
+		for _, shell := range completion.Commands() {
+			shell.Short = "for " + shell.Name()
+		}
 	}
 	completeFlags(root)
 	return root

@@ -71,8 +71,8 @@ func dataSettings() []setting {
 			take: toSwitch(func(c *config) *bool { return &c.skipHashCheck }),
 		},
 		{
-			name: "config-file", group: groupData, word: "FILE", text: "settings from a YAML file; then etcd's flags and variables do not count",
-			more: "Keys are etcd's. Settings that etcd does not have may still be given by flag or variable, and then count before the file.",
+			name: "config-file", group: groupData, word: "FILE", text: "settings from a YAML file with etcd's keys",
+			more: "Then etcd's flags and variables do not count. Settings that etcd does not have may still be given by flag or variable, and then count before the file.",
 			take: func(*config, string) error { return nil }, // read before all others
 		},
 	}
@@ -81,12 +81,12 @@ func dataSettings() []setting {
 func listenSettings() []setting {
 	return []setting{
 		{
-			name: "listen-client-urls", group: groupListen, word: "URL,...", unset: "http://localhost:2379", form: list, text: "for clients: gRPC and HTTP on one port",
-			more: "http://, https://, unix:// or unixs://. Port 0 picks a free one; the line that tells that it is ready has it.",
+			name: "listen-client-urls", group: groupListen, word: "URL,...", unset: "http://localhost:2379", form: list, text: "for clients, gRPC and HTTP",
+			more: "Both on one port. http://, https://, unix:// or unixs://. Port 0 picks a free one; the line that tells that it is ready has it.",
 			take: toURLs(func(c *config) *[]*url.URL { return &c.listenClient }),
 		},
 		{
-			name: "listen-client-http-urls", group: groupListen, word: "URL,...", form: list, text: "HTTP for clients apart; the URLs above then have gRPC alone",
+			name: "listen-client-http-urls", group: groupListen, word: "URL,...", form: list, text: "HTTP for clients apart: those above then are gRPC's",
 			take: toURLs(func(c *config) *[]*url.URL { return &c.listenHTTP }),
 		},
 		{
@@ -184,8 +184,8 @@ func limitSettings() []setting {
 			take: toBytes(math.MinInt64, func(c *config) *int64 { return &c.quotaBytes }),
 		},
 		{
-			name: "min-free-bytes", group: groupLimits, origin: ofOurs, word: "SIZE", unset: "the engine's need", text: "room that puts leave on the disk; -1 is none",
-			more: "Engines hang, stop or lose data on a full disk; so puts are refused before.",
+			name: "min-free-bytes", group: groupLimits, origin: ofOurs, word: "SIZE", unset: "the engine's need", text: "room that puts leave on the disk",
+			more: "-1 is none. Engines hang, stop or lose data on a full disk; so puts are refused before.",
 			take: toBytes(-1, func(c *config) *int64 { return &c.minFreeBytes }),
 		},
 		{
@@ -233,11 +233,11 @@ func historySettings() []setting {
 			take: toDuration(100*time.Millisecond, func(c *config) *time.Duration { return &c.progressInterval }),
 		},
 		{
-			name: "max-watches", group: groupHistory, origin: ofOurs, word: "N", unset: "no limit", text: "most watches in all; 0 is no limit",
+			name: "max-watches", group: groupHistory, origin: ofOurs, word: "N", unset: "no limit", text: "most watches in all", more: "0 is no limit.",
 			take: toCount(0, math.MaxInt32, func(c *config) *int64 { return &c.maxWatches }),
 		},
 		{
-			name: "max-watches-per-stream", group: groupHistory, origin: ofOurs, word: "N", unset: "no limit", text: "most watches of one stream; 0 is no limit",
+			name: "max-watches-per-stream", group: groupHistory, origin: ofOurs, word: "N", unset: "no limit", text: "most watches of one stream", more: "0 is no limit.",
 			take: toCount(0, math.MaxInt32, func(c *config) *int64 { return &c.maxStreamWatches }),
 		},
 		{
