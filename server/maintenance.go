@@ -47,6 +47,9 @@ func (m *maintenanceService) Status(ctx context.Context, _ *pb.StatusRequest) (*
 	for _, a := range m.alarms.get(pb.AlarmType_NONE) {
 		out.Errors = append(out.Errors, a.String())
 	}
+	if failed := m.store.Stats().Failed; failed != "" {
+		out.Errors = append(out.Errors, failed)
+	}
 	return out, nil
 }
 

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/backend/engines"
 	"github.com/watchkv/watchkv/mvcc"
 )
 
@@ -38,7 +39,7 @@ target must be empty. A copy that was interrupted does not open: the same comman
 func findEngineDir(flag, text string) (place, error) {
 	engine, dir, ok := strings.Cut(text, ":")
 	if !ok || engine == "" || dir == "" {
-		return place{}, misused("--%s %q: write ENGINE:DIR, with an engine of %s", flag, text, strings.Join(engineNames(), ", "))
+		return place{}, misused("--%s %q: write ENGINE:DIR, with an engine of %s", flag, text, strings.Join(keepingEngines(), ", "))
 	}
 	at, err := findPlace(dir, engine)
 	if err != nil {
@@ -48,6 +49,16 @@ func findEngineDir(flag, text string) (place, error) {
 		return place{}, misused("--%s %q: %s keeps nothing on disk", flag, text, engine)
 	}
 	return at, nil
+}
+
+// keepingEngines are those that keep something on disk.
+func keepingEngines() (names []string) {
+	for _, driver := range engines.All() {
+		if !driver.Volatile {
+			names = append(names, driver.Name)
+		}
+	}
+	return names
 }
 
 // inFlag is an error about a data directory that another flag named.

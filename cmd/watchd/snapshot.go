@@ -75,7 +75,7 @@ is compacted, instead of meeting other content under the same number.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&r.dir, "data-dir", "", "`DIR` to make; default NAME.watchd")
-	f.StringVar(&r.engine, "backend", "pebble", "`ENGINE` of the new data: "+strings.Join(engineNames(), ", "))
+	f.StringVar(&r.engine, "backend", "pebble", "`ENGINE` of the new data: "+strings.Join(keepingEngines(), ", "))
 	f.StringVar(&r.name, "name", "default", "`NAME` of the member, for the default of --data-dir")
 	f.BoolVar(&r.skipHash, "skip-hash-check", false, "take a file without a hash, or with another")
 	f.BoolVar(&r.discardAuth, "discard-auth", false, "take a file with authentication enabled, without its users")
