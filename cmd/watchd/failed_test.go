@@ -4,7 +4,9 @@ package main
 
 import (
 	"fmt"
+	"io"
 	"math/rand/v2"
+	"net/http"
 	"os/exec"
 	"path/filepath"
 	"syscall"
@@ -43,6 +45,13 @@ func TestStoreFails(t *testing.T) {
 	got, err := kv.Range(t.Context(), keys)
 	require.NoError(t, err)
 	assert.EqualValues(t, answered, got.Count)
+	health, err := http.Get("http://" + p.address + "/health")
+	require.NoError(t, err)
+	said, err := io.ReadAll(health.Body)
+	require.NoError(t, err)
+	require.NoError(t, health.Body.Close())
+	assert.Equal(t, http.StatusServiceUnavailable, health.StatusCode)
+	assert.Contains(t, string(said), "file too large")
 	p.signal(syscall.SIGTERM)
 	assert.Equal(t, exitFailed, p.wait())
 	assert.Contains(t, p.log()[len(p.log())-1]["plain"], "watchd: writing had ended before: mvcc: store failed")
