@@ -31,6 +31,7 @@ func TestCompletion(t *testing.T) {
 		{"watchbench max --vary ", []string{"rate", "watchers"}, ""},
 		{"watchbench compare ", []string{"pebble", "bolt/relaxed", "etcd://"}, ""},
 		{"watchbench verify --allow-broken ", []string{"X5"}, ""},
+		{"watchbench top --state ", []string{"victim", "behind"}, ""},
 		{"watchbench scenarios ", []string{"storm"}, ""},
 		{"watchbench run -f ", []string{"yaml"}, ""}, // an extension
 		{"watchbench help ", []string{"run", "metrics", "words"}, ""},

@@ -32,11 +32,12 @@ const (
 	groupWhere  = "Where"
 	groupServer = "Server"
 	groupViews  = "Views"
+	groupShown  = "What is shown"
 	groupGates  = "What must hold"
 )
 
 // groupOrder is how help orders the groups.
-var groupOrder = []string{groupWhat, groupHow, groupWhere, groupServer, groupViews}
+var groupOrder = []string{groupWhat, groupShown, groupHow, groupWhere, groupServer, groupViews}
 
 // options defines the flags of a group.
 type options struct {

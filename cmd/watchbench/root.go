@@ -52,7 +52,7 @@ func newRoot(t *terminal, args []string) *cobra.Command {
 	root.SetFlagErrorFunc(flagMistake)
 	root.SetHelpFunc(func(cmd *cobra.Command, _ []string) { fmt.Fprint(t.out, helpOf(root, topCommand(cmd).Name())) })
 	root.SetHelpCommand(newHelp(t))
-	root.AddCommand(newRun(t, args), newCompare(t, args), newDiff(t), newMax(t, args), newVerify(t, args), newReport(t), newScenarios(t), newEnv(t), newVersion(t), newReference(t))
+	root.AddCommand(newRun(t, args), newCompare(t, args), newDiff(t), newMax(t, args), newVerify(t, args), newTop(t), newReport(t), newScenarios(t), newEnv(t), newVersion(t), newReference(t))
 	root.InitDefaultHelpCmd()
 	addCompletion(root, args[1:])
 	return root

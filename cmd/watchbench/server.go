@@ -54,19 +54,14 @@ func (f *serverFlags) defineReach(set *pflag.FlagSet) {
 	f.set, f.getenv = set, os.Getenv
 	f.prefix = etcd.DefaultPrefix
 	server := options{set, groupServer}
-	variable := func(name string) string {
-		return "Without it the variable " + variableOf(name) + " is taken, as by etcdctl."
-	}
-	file := []string{"pem", "crt", "key"}
-	server.text(&f.cacert, option{name: "cacert", word: "FILE", text: "authorities that sign the server's certificate", files: file, more: variable("cacert")})
-	server.text(&f.cert, option{name: "cert", word: "FILE", text: "client certificate", files: file, more: variable("cert")})
-	server.text(&f.key, option{name: "key", word: "FILE", text: "its key", files: file, more: variable("key")})
+	variable := orVariable
+	f.defineCertificates(server)
 	server.text(&f.user, option{name: "user", word: "NAME", text: "user of the server", more: variable("user")})
 	server.text(&f.password, option{
 		name: "password", word: "WORD", text: "better in ETCDCTL_PASSWORD, or asked for",
 		more: "It is never printed, and struck from the recorded command. Without it the variable ETCDCTL_PASSWORD is taken; on a terminal it is asked for.",
 	})
-	server.on(&f.skipVerify, option{name: "insecure-skip-tls-verify", text: "take any certificate", more: variable("insecure-skip-tls-verify")})
+	f.defineSkipVerify(server)
 	server.text(&f.dialTimeout, option{name: "dial-timeout", word: "T", text: "for connecting", unset: "5s", more: variable("dial-timeout")})
 	server.text(&f.commandTimeout, option{name: "command-timeout", word: "T", text: "for each request", unset: "5s", more: variable("command-timeout")})
 	server.text(&f.prefix, option{
@@ -85,6 +80,22 @@ func (f *serverFlags) defineReach(set *pflag.FlagSet) {
 		name: "allow-broken", word: "RULE[,RULE]", text: "promises that may break", list: true, values: ruleNames(),
 		more: "The break is named and the figures are shown all the same.",
 	})
+}
+
+// orVariable says that a flag has a variable.
+func orVariable(flag string) string {
+	return "Without it the variable " + variableOf(flag) + " is taken, as by etcdctl."
+}
+
+func (f *serverFlags) defineCertificates(server options) {
+	file := []string{"pem", "crt", "key"}
+	server.text(&f.cacert, option{name: "cacert", word: "FILE", text: "authorities that sign the server's certificate", files: file, more: orVariable("cacert")})
+	server.text(&f.cert, option{name: "cert", word: "FILE", text: "client certificate", files: file, more: orVariable("cert")})
+	server.text(&f.key, option{name: "key", word: "FILE", text: "its key", files: file, more: orVariable("key")})
+}
+
+func (f *serverFlags) defineSkipVerify(server options) {
+	server.on(&f.skipVerify, option{name: "insecure-skip-tls-verify", text: "take any certificate", more: orVariable("insecure-skip-tls-verify")})
 }
 
 // defineTarget is for commands that name one store by flags.

@@ -94,6 +94,18 @@ Exit: 0 all gates hold · 1 a gate or a promise is broken · 2 wrong use, or fil
 Exit: 0 nothing broken, or only what is allowed · 1 broken · 2 wrong use · 3 could not be looked at · 130 Ctrl-C`,
 	},
 	{
+		name: "top", brief: "the watches of a server, live",
+		about: "Show who watches what on a server, in which state and how far behind, until q. The watch that is furthest behind comes first.",
+		examples: []example{
+			{"watchbench top --target etcd://127.0.0.1:2379", ""},
+			{"watchbench top --target etcd://127.0.0.1:2379 --state behind --once", "a table, and no more"},
+		},
+		notes: `A watchd tells of each watch, on its page /debug/watchers. Any other etcd tells totals only, on its page /metrics.
+Keys: s sorts by behind, queue or events/s; e shows every watch or only those behind; / filters by a part of range or client; q quits.
+BEHIND is in revisions, FOR since the first of them was written, as far as seen from here. QUEUE and EVENTS/S are of the stream, with all its watches. A victim waits for its reader: its outbox was full. An unsynced one reads history.
+Exit: 0 shown · 2 wrong use · 3 the server does not answer, or has no such page`,
+	},
+	{
 		name: "report", use: "[FILE...]", brief: "results shown again", files: true,
 		about: "Show results again. Without a file: the newest of the last ten that run kept.",
 		examples: []example{

@@ -89,6 +89,7 @@ var rules = []rule{
 		libs: []string{
 			"github.com/spf13/cobra", "github.com/spf13/pflag", "github.com/agext/levenshtein",
 			"github.com/jedib0t/go-pretty/v6/", "golang.org/x/term",
+			"github.com/prometheus/common/expfmt", "github.com/prometheus/common/model", "github.com/prometheus/client_model/go",
 		},
 	},
 	{pkg: "bench/view", ours: []string{"bench"}, libs: []string{"github.com/HdrHistogram/hdrhistogram-go"}},

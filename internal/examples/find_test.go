@@ -87,7 +87,7 @@ func TestSandbox_Fails(t *testing.T) {
 	assert.ErrorContains(t, err, "exit code 2, not [0]")
 	assert.ErrorContains(t, err, "not an engine here")
 	assert.NoError(t, box.Run(t.Context(), wrong, Rule{Exit: []int{2}}, "", false))
-	assert.Error(t, CheckNowhere(Example{Text: "watchbench top"}, Rule{Where: Mention}, clone(t), build(t)))
+	assert.Error(t, CheckNowhere(Example{Text: "watchbench bottom"}, Rule{Where: Mention}, clone(t), build(t)))
 	assert.Error(t, CheckNowhere(Example{Text: ".ci/run smoke nothing"}, Rule{Where: Steps}, clone(t), build(t)))
 	assert.Error(t, CheckNowhere(Example{Text: "go test ./..."}, Rule{Where: Nowhere}, clone(t), build(t)))
 }

@@ -99,6 +99,8 @@ var rules = []Rule{
 	{Match: `^watchd --auto-tls `, Replace: []string{"/var/lib/watchd", "watchd", "https://0.0.0.0:2379", "https://127.0.0.1:0,https://0.0.0.0:0"}, Append: "--log-format json", Serves: ready},
 	{Match: `^etcdctl watch `, Serves: "PUT", Where: Etcdctl},
 	{Match: `^(etcdctl|curl) `, Replace: []string{"/var/lib/watchd", "watchd"}, Where: Etcdctl},
+	{Match: `^watchbench top --target etcd://localhost:2379`, Says: "watches", Whole: true},
+	{Match: `^watchbench top --target \S+`, Says: "totals only", Whole: true},
 	{Match: `^watchbench verify --target etcd://localhost:2379`, Says: "all promises kept", Whole: true},
 
 	{Match: `^\.ci/run`, Where: Steps, Why: "it runs this test, among others"},

@@ -5,12 +5,15 @@
 //
 //   - [Progress] is what a command talks to: Start before a measurement, Tick
 //     as its observer, End when there is nothing more to show.
+//   - [Top] shows the watches of a server until somebody ends it; [TopView]
+//     draws them.
 //   - [Snapshot] is everything the screen is drawn from, and [View] draws it:
 //     a pure function, so what people see is tested as text.
 //
 // # Goroutines
 //
 //	shower   one a Progress   wakes on what is to be shown    ends with End or Abort
+//	ender    one a Top        wakes on its context            ends with its program
 //	screen   one a Progress   wakes on the shower, the terminal's size and keys; ends with the shower
 //
 // While the screen stands, a second process of the program waits for the end
