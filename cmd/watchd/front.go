@@ -221,6 +221,9 @@ func (f *front) serve(g *grpc.Server, clients, stats http.Handler) {
 		if d.forStats {
 			traffic = "metrics"
 		}
+		if len(exposed([]*url.URL{d.url})) > 0 {
+			f.log.Warn("serving client traffic insecurely; this is strongly discouraged!", "traffic", traffic, "address", d.port.Addr().String())
+		}
 		f.log.Info("serving", "url", d.url.String(), "address", d.port.Addr().String(), "traffic", traffic, "tls", secured(d.url))
 	}
 }

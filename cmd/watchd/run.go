@@ -81,6 +81,10 @@ func run(ctx context.Context, c *config, log *slog.Logger) (err error) {
 	if err != nil {
 		return err
 	}
+	if ctx.Err() != nil {
+		log.Info("stopping before anything was served", "reason", context.Cause(ctx))
+		return nil
+	}
 	doors, err := openFront(ctx, c, log)
 	if err != nil {
 		return err
