@@ -9,13 +9,13 @@ type RangeOptions struct {
 	Limit int64
 	// CountOnly returns Count and no keys.
 	CountOnly bool
-	// KeysOnly returns keys without values.
+	// KeysOnly returns keys without values and leases, mostly from the index.
 	KeysOnly bool
 	// NoCount does not look beyond the keys returned: Count is then their
 	// number, and one more if there are more.
 	NoCount bool
-	// MaxBytes ends the answer with the key whose record reaches it; 0: no
-	// bound. At least one key is returned.
+	// MaxBytes ends the answer with the key whose record, or with KeysOnly
+	// whose name, reaches it; 0: no bound. At least one key is returned.
 	MaxBytes int
 }
 

@@ -1,6 +1,7 @@
 package mvcc
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -66,22 +67,49 @@ func (s *Store) rangeAt(key, end []byte, o RangeOptions, current int64, own *txn
 	if err := s.checkRead(rev); err != nil {
 		return RangeResult{}, err
 	}
-	res := RangeResult{Count: count, Rev: current, More: !o.CountOnly && int64(len(found)) < count}
-	events, err := s.resolve(nil, found, rev, own, o.MaxBytes)
+	res := RangeResult{Count: count, Rev: current, More: !o.CountOnly && int64(len(found.revs)) < count}
+	if o.KeysOnly {
+		var err error
+		res.KVs, err = s.readHeads(found, rev, own)
+		return res, err
+	}
+	events, err := s.resolve(nil, found.revs, rev, own, o.MaxBytes)
 	if err != nil {
 		return RangeResult{}, err
 	}
-	if events = fitting(events, o.MaxBytes); len(events) < len(found) {
+	if events = fitting(events, o.MaxBytes); len(events) < len(found.revs) {
 		res.More = true
 	}
-	for i := range events {
-		kv := events[i].KV
-		if o.KeysOnly {
-			kv.Value = nil
+	if len(events) > 0 {
+		res.KVs = make([]KeyValue, len(events))
+		for i := range events {
+			res.KVs[i] = events[i].KV
 		}
-		res.KVs = append(res.KVs, kv)
 	}
 	return res, nil
+}
+
+// readHeads makes the answer without values and leases: from the index, but
+// for versions that are not their keys' newest.
+func (s *Store) readHeads(found liveKeys, rev int64, own *txn) ([]KeyValue, error) {
+	var unknown []KeyRev
+	for i, kv := range found.heads {
+		if kv.ModRevision == 0 {
+			unknown = append(unknown, found.revs[i])
+		}
+	}
+	events, err := s.resolve(nil, unknown, rev, own, 0)
+	if err != nil {
+		return nil, err
+	}
+	for i := range found.heads {
+		if found.heads[i].ModRevision == 0 {
+			found.heads[i] = events[0].KV
+			found.heads[i].Value, found.heads[i].Lease = nil, 0
+			events = events[1:]
+		}
+	}
+	return found.heads, nil
 }
 
 // fitting cuts events behind the one whose record reaches maxBytes; 0: no
@@ -99,17 +127,48 @@ func fitting(events []Event, maxBytes int) []Event {
 	return events
 }
 
-// liveVersions finds what a reader at rev sees in span: the versions wanted by
-// o, and the number of all as far as o lets it look.
-func (s *Store) liveVersions(span Span, rev int64, o RangeOptions) (found []KeyRev, count int64) {
+// liveKeys are keys as a reader sees them: their versions and, for KeysOnly,
+// what the index has of them; zero where that is about a newer version.
+type liveKeys struct {
+	revs  []KeyRev
+	heads []KeyValue
+	bytes int // of the keys in heads
+}
+
+// add takes in a key whose version v is seen. Needs Store.mu.
+func (l *liveKeys) add(h keyHistory, v version, o RangeOptions) {
+	l.revs = append(l.revs, v.keyRev())
+	if !o.KeysOnly {
+		return
+	}
+	var kv KeyValue
+	if v == h.newest {
+		kv = KeyValue{Key: bytes.Clone(h.key()), CreateRevision: h.create, ModRevision: v.main, Version: h.count}
+	}
+	l.heads = append(l.heads, kv)
+	l.bytes += len(h.key())
+}
+
+// full reports whether o wants no further key.
+func (l *liveKeys) full(o RangeOptions) bool {
+	return o.CountOnly || o.Limit > 0 && int64(len(l.revs)) >= o.Limit ||
+		o.KeysOnly && o.MaxBytes > 0 && l.bytes >= o.MaxBytes
+}
+
+// liveVersions finds what a reader at rev sees in span: what is wanted by o,
+// and the number of all as far as o lets it look.
+func (s *Store) liveVersions(span Span, rev int64, o RangeOptions) (found liveKeys, count int64) {
 	s.walkIndex(span, func(h keyHistory) bool {
-		if v, live := h.liveAt(rev); live {
-			count++
-			if !o.CountOnly && (o.Limit <= 0 || count <= o.Limit) {
-				found = append(found, v.keyRev())
-			}
+		v, live := h.liveAt(rev)
+		if !live {
+			return true
 		}
-		return !o.NoCount || o.Limit <= 0 || count <= o.Limit
+		count++
+		if !found.full(o) {
+			found.add(h, v, o)
+			return true
+		}
+		return !o.NoCount || o.CountOnly // one more than wanted is known
 	})
 	return found, count
 }

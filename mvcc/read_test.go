@@ -8,6 +8,10 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/watchkv/watchkv/backend"
+	"github.com/watchkv/watchkv/backend/backendtest"
+	"github.com/watchkv/watchkv/backend/mem"
 )
 
 // eachPlace runs a test with values in memory and with values in the engine.
@@ -45,6 +49,9 @@ func TestRange(t *testing.T) {
 			{"limit that is exact", "a", "z", RangeOptions{Limit: 4}, []string{"a=0@2", "c=new@7", "ca=3@5", "d=4@6"}, 4, false},
 			{"count only", "a", "z", RangeOptions{CountOnly: true, Limit: 1}, []string{}, 4, false},
 			{"keys only", "a", "d", RangeOptions{KeysOnly: true}, []string{"a=@2", "c=@7", "ca=@5"}, 3, false},
+			{"keys only, at an old revision", "a", "z", RangeOptions{KeysOnly: true, Rev: 6}, []string{"a=@2", "b=@3", "c=@4", "ca=@5", "d=@6"}, 5, false},
+			{"keys only, bytes of one", "a", "z", RangeOptions{KeysOnly: true, MaxBytes: 1}, []string{"a=@2"}, 4, true},
+			{"keys only, bytes of three, not counted", "a", "z", RangeOptions{KeysOnly: true, MaxBytes: 3, NoCount: true}, []string{"a=@2", "c=@7", "ca=@5"}, 4, true},
 			{"not counted", "a", "z", RangeOptions{Limit: 2, NoCount: true}, []string{"a=0@2", "c=new@7"}, 3, true},
 			{"not counted, to the end", "c", "z", RangeOptions{Limit: 3, NoCount: true}, []string{"c=new@7", "ca=3@5", "d=4@6"}, 3, false},
 			{"bytes of one", "a", "z", RangeOptions{MaxBytes: 1}, []string{"a=0@2"}, 4, true},
@@ -335,4 +342,29 @@ func TestStats(t *testing.T) {
 	require.Equal(t, float64(scanNanosGuess), st.ScanNanosPerEntry)
 	require.Empty(t, st.Failed)
 	require.NotEmpty(t, st.Engine.Version)
+}
+
+// Keys alone come from the index: only for a version that is not its key's
+// newest the engine is asked.
+func TestRange_KeysOnlyReadsNoRecords(t *testing.T) {
+	engine, err := mem.Driver().Open("", backend.Options{})
+	require.NoError(t, err)
+	faulty := backendtest.NewFaulty(engine)
+	t.Cleanup(func() { require.NoError(t, faulty.Close()) })
+	s, err := Open(faulty, Config{RecentBytes: 1})
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, s.Close()) })
+	for i := range 50 {
+		put(t, s, fmt.Sprint("k", i%20), "v")
+	}
+	before := faulty.Calls(backendtest.CallGet)
+	res, err := s.Range([]byte("k"), []byte("l"), RangeOptions{KeysOnly: true})
+	require.NoError(t, err)
+	require.Len(t, res.KVs, 20)
+	require.Equal(t, KeyValue{Key: []byte("k0"), CreateRevision: 2, ModRevision: 42, Version: 3}, res.KVs[0])
+	require.Equal(t, before, faulty.Calls(backendtest.CallGet))
+	res, err = s.Range([]byte("k"), []byte("l"), RangeOptions{KeysOnly: true, Rev: 41})
+	require.NoError(t, err)
+	require.Equal(t, KeyValue{Key: []byte("k0"), CreateRevision: 2, ModRevision: 22, Version: 2}, res.KVs[0])
+	require.Equal(t, before+10, faulty.Calls(backendtest.CallGet), "ten keys were put again since")
 }

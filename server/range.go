@@ -42,7 +42,7 @@ func shaped(r *pb.RangeRequest) bool {
 }
 
 // withoutValues reports whether no value is needed at all. Such an answer
-// names no leases either: etcd makes it from its index.
+// names no leases either, here as in etcd: it is made from the index.
 func withoutValues(r *pb.RangeRequest) bool {
 	return r.KeysOnly && r.SortTarget != pb.RangeRequest_VALUE
 }
@@ -60,10 +60,7 @@ func rangeResponse(r *pb.RangeRequest, res *mvcc.RangeResult, h *pb.ResponseHead
 	}
 	if r.KeysOnly {
 		for i := range kvs {
-			kvs[i].Value = nil
-			if withoutValues(r) {
-				kvs[i].Lease = 0
-			}
+			kvs[i].Value = nil // of those that were sorted by it
 		}
 	}
 	return &pb.RangeResponse{Header: h, Kvs: keyValues(kvs), Count: res.Count, More: more}

@@ -198,7 +198,7 @@ func answer(kvs []mvcc.KeyValue, o mvcc.RangeOptions) mvcc.RangeResult {
 	}
 	for _, kv := range kvs {
 		if o.KeysOnly {
-			kv.Value = nil
+			kv.Value, kv.Lease = nil, 0
 		}
 		r.KVs = append(r.KVs, kv)
 	}
