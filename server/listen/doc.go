@@ -29,6 +29,10 @@
 // most [Config.MaxUndecided]: one more closes the oldest, so that whoever opens
 // connections and says nothing cannot keep out those who speak at once.
 //
+// Clients may not use up the process's descriptors either: an engine that cannot
+// open its next file fails. Near the limit the oldest undecided connection makes
+// room, and without one newcomers are turned away.
+//
 // # Goroutines and locks
 //
 //	goroutine  owner       wakes on             ends on

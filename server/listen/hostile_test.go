@@ -66,6 +66,44 @@ func TestSilentConnectionsKeepNobodyOut(t *testing.T) {
 	require.Contains(t, string(answer), "over HTTP/1.0")
 }
 
+// TestDescriptorsAreLeft: at the limit silent clients make room for those who
+// speak; when all speak, newcomers are turned away until one leaves.
+func TestDescriptorsAreLeft(t *testing.T) {
+	spare, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	raw, err := spare.(*net.TCPListener).SyscallConn()
+	require.NoError(t, err)
+	var next uintptr
+	require.NoError(t, raw.Control(func(fd uintptr) { next = fd }))
+	s := serve(t, listen.Config{MaxDescriptor: int(next) + 40, DecideTimeout: time.Hour})
+	require.NoError(t, spare.Close())
+	var silent []net.Conn
+	for range 60 { // each has a descriptor at both ends, here
+		silent = append(silent, dial(t, s.addr))
+	}
+	body, err := fetch(t, "http://"+s.addr, &http.Transport{})
+	require.NoError(t, err)
+	require.Equal(t, "over HTTP/1.1", body)
+	_, err = io.Copy(io.Discard, silent[0])
+	requireEnded(t, err)
+
+	var speaking []net.Conn
+	turnedAway := func() bool {
+		conn := dial(t, s.addr)
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+		_, err := conn.Read(make([]byte, 1))
+		speaking = append(speaking, conn)
+		return err != nil
+	}
+	for !turnedAway() {
+		require.Less(t, len(speaking), 100)
+	}
+	for _, conn := range append(silent, speaking...) {
+		conn.Close()
+	}
+	require.Eventually(t, func() bool { return !turnedAway() }, 30*time.Second, 5*time.Millisecond)
+}
+
 // TestCloseEndsUndecided: closing does not wait for silent clients.
 func TestCloseEndsUndecided(t *testing.T) {
 	ca := testca.New(t, "watchd test")

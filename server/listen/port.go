@@ -59,6 +59,12 @@ type Config struct {
 	DecideTimeout time.Duration
 	// MaxUndecided is how many connections may be undecided at once. 0 is 1,000.
 	MaxUndecided int
+	// MaxDescriptor bounds connections by the number of their descriptor, so that
+	// files can still be opened however many clients there are: at this number
+	// the oldest undecided connection goes, and without one the new. 0 is 150
+	// below what the process may have (etcd's reserve), or half of that if it is
+	// little. Only unix systems have such numbers.
+	MaxDescriptor int
 	// UserTimeout is how long sent data may stay unacknowledged before the
 	// system drops a TCP connection under TLS (gRPC sets it itself on plain
 	// ones), where the system can. 0 is 20 s, gRPC's keepalive timeout.
@@ -67,12 +73,19 @@ type Config struct {
 	Logger *slog.Logger
 }
 
+// reservedDescriptors are for the engine's files and all else.
+const reservedDescriptors = 150
+
 func (c Config) withDefaults() Config {
 	if c.DecideTimeout == 0 {
 		c.DecideTimeout = 10 * time.Second
 	}
 	if c.MaxUndecided == 0 {
 		c.MaxUndecided = 1000
+	}
+	if c.MaxDescriptor == 0 {
+		limit := descriptorLimit()
+		c.MaxDescriptor = limit - min(reservedDescriptors, limit/2)
 	}
 	if c.UserTimeout == 0 {
 		c.UserTimeout = 20 * time.Second
@@ -118,6 +131,8 @@ type Port struct {
 	done      chan struct{}  // closed by Close
 	deciding  sync.WaitGroup // the decide goroutines
 	undecided undecided
+
+	crowdedUntil time.Time // Serve's goroutine alone
 }
 
 // New returns a port over l, which it owns from now on. Nothing is accepted
@@ -204,6 +219,10 @@ func (p *Port) isClosed() bool {
 
 // start decides conn in a goroutine of its own.
 func (p *Port) start(conn net.Conn) {
+	if !p.hasRoom(conn) {
+		conn.Close()
+		return
+	}
 	entry := p.undecided.add(conn)
 	if entry == nil {
 		conn.Close()
@@ -222,6 +241,28 @@ func (p *Port) start(conn net.Conn) {
 		}
 		to.give(ready)
 	})
+}
+
+// crowdedTime is how long each connection costs the oldest undecided one, after
+// a descriptor was too high. A number alone does not tell: what is closed leaves
+// low ones free.
+const crowdedTime = time.Second
+
+// hasRoom reports whether conn may stay, for which it gives up the oldest
+// undecided connection while descriptors are few. Serve's goroutine calls it.
+func (p *Port) hasRoom(conn net.Conn) bool {
+	now, high := time.Now(), descriptor(conn) >= p.cfg.MaxDescriptor
+	if high {
+		if now.After(p.crowdedUntil) {
+			p.cfg.Logger.Warn("too many connections: the files that are left are the engine's, so clients are turned away; raise the limit of open files",
+				"address", p.Addr().String(), "limit", descriptorLimit())
+		}
+		p.crowdedUntil = now.Add(crowdedTime)
+	}
+	if now.After(p.crowdedUntil) {
+		return true
+	}
+	return p.undecided.giveUpOldest() || !high
 }
 
 // decide finds out what conn speaks, under the deadline, and returns the

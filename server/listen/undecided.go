@@ -41,6 +41,17 @@ func (u *undecided) remove(entry *list.Element) bool {
 	return true
 }
 
+// giveUpOldest closes the oldest connection; false if there is none.
+func (u *undecided) giveUpOldest() bool {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	if u.conns.Len() == 0 {
+		return false
+	}
+	u.giveUpLocked(u.conns.Front())
+	return true
+}
+
 // closeAll gives up all connections, and those to come.
 func (u *undecided) closeAll() {
 	u.mu.Lock()
