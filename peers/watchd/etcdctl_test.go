@@ -88,7 +88,7 @@ func transcript(t *testing.T, text string, start func(*testing.T) *process.Serve
 
 var (
 	// captured is what "=> NAME" finds: the id of a lease or a member.
-	captured = regexp.MustCompile(`\b[0-9a-f]{14,16}\b`)
+	captured = regexp.MustCompile(`\b[0-9a-f]{11,16}\b`)
 
 	// neutralWords replace what cannot be equal: ids of the cluster, the member
 	// and leases, and times.
@@ -104,8 +104,14 @@ var (
 		{captured, "<ID>"},
 		{regexp.MustCompile(`\b\d{15,20}\b`), "<ID>"},
 		{regexp.MustCompile(`"took":"[^"]+"`), `"took":"<TIME>"`},
-		{regexp.MustCompile(`\d+ kB, \d+ kB, \d+%`), "<SIZE>, <SIZE>, <PART>"},
-		{regexp.MustCompile(`"(dbSize|dbSizeInUse|totalSize|raftIndex|raftAppliedIndex)":\d+`), `"$1":<N>`},
+		{regexp.MustCompile(`[\d.]+ [kM]?B, [\d.]+ [kM]?B, \d+%`), "<SIZE>, <SIZE>, <PART>"},
+		// etcdutl hashes the whole file, with what is etcd's own.
+		{regexp.MustCompile(`(?m)^[0-9a-f]{7,8}, (\d+, \d+), \d+ [kM]B, `), "<HASH>, $1, <SIZE>, "},
+		{regexp.MustCompile(`"dbSizeInUse":\d+,`), ""},
+		// In the order of ids; a short one has a blank before it.
+		{regexp.MustCompile(`ETCD_INITIAL_CLUSTER=".*"`), "ETCD_INITIAL_CLUSTER=<MEMBERS>"},
+		{regexp.MustCompile(`Member +<`), "Member <"},
+		{regexp.MustCompile(`"(dbSize|totalSize|raftIndex|raftAppliedIndex)":\d+`), `"$1":<N>`},
 		{regexp.MustCompile(`"(DBSize|DBSizeInUse|RaftIndex|RaftAppliedIndex)" : \d+`), `"$1" : <N>`},
 		{regexp.MustCompile(`(true|false, 2), \d+, \d+, `), "$1, <N>, <N>, "},
 		{regexp.MustCompile(`"TTL" : \d+`), `"TTL" : <S>`},
@@ -146,7 +152,39 @@ var differing = []struct{ script, command, pattern, says, why string }{
 		script: "watch", command: ">w watch k --rev 4 -w json", pattern: `"raft_term":<TERM>`, says: `"revision":8,"raft_term":<TERM>`,
 		why: "C11: whoever is told of compaction hears the current revision too",
 	},
+	{script: "cluster", command: "> member list", pattern: "<PEER>", why: noPeers},
+	{script: "cluster", command: "> member list -w json", pattern: `"peerURLs":\["<PEER>"\],`, why: noPeers},
+	{script: "cluster", command: "> member list -w fields", pattern: `"PeerURL" : "<PEER>"\n`, why: noPeers},
+	{script: "cluster", command: "> member list -w table", pattern: "<PEER>", why: noPeers},
+	{script: "cluster", command: "> member list --consistency s", pattern: "<PEER>", why: noPeers},
+	{script: "cluster", command: "> member list => M", pattern: "<PEER>", why: noPeers},
+	{
+		script: "cluster", command: "> downgrade validate 3.6", says: "Error: etcdserver: invalid downgrade target version\n[exit 1]\n",
+		why: "there is no earlier release whose form of data could be gone back to",
+	},
+	{
+		script: "cluster", command: "> member add other --peer-urls http://127.0.0.1:1",
+		says: "Error: etcdserver: re-configuration failed due to not enough started members\n[exit 1]\n", why: noPeers,
+	},
+	{
+		script: "history", command: "> endpoint hashkv --rev 3",
+		says: "Failed to get the hash of endpoint <ENDPOINT> (etcdserver: mvcc: required revision has been compacted)\n" +
+			"Error: etcdserver: mvcc: required revision has been compacted\n[exit 1]\n",
+		why: "etcd keeps the hashes that it took at its last compactions",
+	},
+	{
+		script: "kv", command: "> get a/ --prefix --stream --sort-by VALUE", says: "a/x\n10\na/y\n9\na/z\n\n",
+		why: "etcd refuses to sort a stream, but sorts each part of it if no order is named",
+	},
+	{script: "auth", command: "> user add u:p", says: noUsers, why: "there is no authentication"},
+	{script: "auth", command: "> user add v --no-password", says: noUsers, why: "there is no authentication"},
+	{script: "auth", command: "> role add r", says: noUsers, why: "there is no authentication"},
 }
+
+const (
+	noPeers = "a member that stands alone has no peers"
+	noUsers = "Error: rpc error: code = Unimplemented desc = etcdserver: watchd keeps no users and no roles\n[exit 1]\n"
+)
 
 // foresee is what watchd should say where etcd says text.
 func foresee(t *testing.T, script, text string) string {
@@ -174,4 +212,4 @@ func foresee(t *testing.T, script, text string) string {
 
 // nextCommand is where the next command of a transcript begins, or what stands
 // before it.
-var nextCommand = regexp.MustCompile(`(?m)^(\w*>|\?|#|$)`)
+var nextCommand = regexp.MustCompile(`(?m)^(\w*>|\?|\n?#)`)
