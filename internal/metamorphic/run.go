@@ -282,6 +282,13 @@ func (r *runner) compareHistory() error {
 	if err := r.ranges(&Op{Key: "\x00", End: "\x00"}); err != nil {
 		return err
 	}
+	for lease := int64(1); lease < 5; lease++ {
+		got, want := fmt.Sprintf("%q", r.store.LeaseKeys(lease)), fmt.Sprintf("%q", r.model.LeaseKeys(lease))
+		if got != want {
+			return fmt.Errorf("lease %d has the keys %s, the model says %s", lease, got, want)
+		}
+		r.note("lease", lease, got)
+	}
 	return r.hash(ctx, r.store.Rev())
 }
 

@@ -135,7 +135,7 @@ func updateStep(tx *mvcc.WriteTx, w Op, read *[]string) error {
 		return err
 	default:
 		res, err := tx.Range([]byte(w.Key), []byte(w.End), mvcc.RangeOptions{})
-		*read = append(*read, kvsText(res.KVs))
+		*read = append(*read, kvsText(res.KVs), fmt.Sprintf("%q", tx.LeaseKeys(1)))
 		return err
 	}
 }
@@ -156,7 +156,7 @@ func modelStep(tx *model.Tx, w Op, read *[]string) error {
 		}
 		*read = append(*read, fmt.Sprint("deleted ", len(tx.Delete(span))))
 	default:
-		*read = append(*read, kvsText(tx.Keys(mvcc.SpanOf([]byte(w.Key), []byte(w.End)))))
+		*read = append(*read, kvsText(tx.Keys(mvcc.SpanOf([]byte(w.Key), []byte(w.End)))), fmt.Sprintf("%q", tx.LeaseKeys(1)))
 	}
 	return nil
 }
