@@ -127,6 +127,19 @@ func (l *Lessor) read() error {
 	return errors.Join(err, bad)
 }
 
+// Verify reads every lease of a store and returns how many there are. The
+// first that is none is an error that wraps mvcc.ErrDamaged and names its
+// place.
+func Verify(store *mvcc.Store) (leases int, err error) {
+	var bad error
+	err = store.ScanBeside(backend.SpaceLease, func(key, value []byte) bool {
+		_, bad = decode(key, value)
+		leases++
+		return bad == nil
+	})
+	return leases, errors.Join(err, bad)
+}
+
 // Close ends the expiry of leases and waits for its goroutines; nothing is
 // revoked. A second Close answers ErrClosed.
 func (l *Lessor) Close() error {

@@ -54,6 +54,8 @@ func TestRecord_Damage(t *testing.T) {
 			require.NoError(t, engine.Apply(&b, backend.Sync))
 			s, err := mvcc.Open(engine, mvcc.Config{})
 			require.NoError(t, err)
+			_, err = Verify(s)
+			require.ErrorIs(t, err, mvcc.ErrDamaged)
 			_, err = Open(s, Config{})
 			require.ErrorIs(t, err, mvcc.ErrDamaged)
 			require.ErrorContains(t, err, "key "+entry[0])

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/watchkv/watchkv/lease"
 	"github.com/watchkv/watchkv/mvcc"
 )
 
@@ -49,14 +50,19 @@ func verify(ctx context.Context, dir, engineName string, out io.Writer) (err err
 	if err != nil {
 		return failed("--data-dir %q: %v (%d records were whole before)", dir, err, report.Records)
 	}
-	writeReport(out, &report)
+	leases, err := lease.Verify(store)
+	if err != nil {
+		return failed("--data-dir %q: %v (%d records were whole)", dir, err, report.Records)
+	}
+	writeReport(out, &report, leases)
 	return nil
 }
 
-func writeReport(out io.Writer, r *mvcc.VerifyReport) {
+func writeReport(out io.Writer, r *mvcc.VerifyReport, leases int) {
 	fmt.Fprintf(out, "whole: %s at %s\n", r.Engine, r.Path)
 	fmt.Fprintf(out, "  revision %d, history from %d on, hash %08x\n", r.Rev, max(r.CompactRev, 1), r.Hash.Hash)
 	fmt.Fprintf(out, "  %d keys, %d records (%d tombstones, %d left by a compaction), %s\n", r.Keys, r.Records, r.Tombstones, r.Leftovers, mebibytes(r.Bytes))
+	fmt.Fprintf(out, "  leases: %d\n", leases)
 	for _, list := range []struct {
 		head  string
 		lines []string
