@@ -115,7 +115,7 @@ func writeExamples(b *strings.Builder, examples []example) {
 	for _, e := range examples {
 		line := "  " + e.line
 		if e.what != "" {
-			line = pad(line, widest+5)
+			line = pad(line+" ", widest+5) // two blanks part it from a long command
 			if utf8.RuneCountInString(line+e.what) > helpWidth {
 				line, e.what = line+"\n", strings.Repeat(" ", 6)+e.what
 			}
