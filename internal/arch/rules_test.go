@@ -125,7 +125,7 @@ var rules = []rule{
 		ours: []string{"mvcc", "watch"},
 		libs: []string{
 			"go.etcd.io/etcd/api/v3", "google.golang.org/grpc", "google.golang.org/protobuf/proto",
-			"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/procfs", "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus",
+			"github.com/prometheus/client_golang/prometheus", "github.com/prometheus/procfs",
 		},
 	},
 	{

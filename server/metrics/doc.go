@@ -14,7 +14,8 @@
 // # Where a figure comes from
 //
 //	readings.go  Stats of store, hub, streams and leases, when the page is asked for
-//	grpc.go      interceptors: calls, requests by client version, durations
+//	methods.go   interceptors: calls and messages of every method
+//	grpc.go      interceptors: requests by client version, durations
 //	kv.go        the KV service, decorated: operations as etcd counts them
 //	lease.go     the Lease service, decorated
 //	stream.go    the watch streams: who they are, what was sent

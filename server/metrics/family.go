@@ -68,7 +68,7 @@ func (b *book) histograms(name, help string, buckets []float64, labels ...string
 }
 
 // Families are the names that this package makes, sorted. Those of libraries
-// (grpc_server_*, go_*, process_*, promhttp_*) are not among them.
+// (go_*, process_*, promhttp_*) are not among them.
 func (m *Metrics) Families() []Family {
 	out := slices.Clone(m.book.families)
 	slices.SortFunc(out, func(a, b Family) int { return strings.Compare(a.Name, b.Name) })

@@ -46,12 +46,12 @@ func (c *calls) define(b *book) {
 
 // Unary are the interceptors of unary calls, the outermost first.
 func (m *Metrics) Unary() []grpc.UnaryServerInterceptor {
-	return []grpc.UnaryServerInterceptor{m.grpc.UnaryServerInterceptor(), m.unary}
+	return []grpc.UnaryServerInterceptor{m.methods.unary, m.unary}
 }
 
 // Streaming are the interceptors of streams, the outermost first.
 func (m *Metrics) Streaming() []grpc.StreamServerInterceptor {
-	return []grpc.StreamServerInterceptor{m.grpc.StreamServerInterceptor(), m.streaming}
+	return []grpc.StreamServerInterceptor{m.methods.streaming, m.streaming}
 }
 
 // Sent and Received count the bytes of one message, as encoded and not

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 
-	grpcprometheus "github.com/grpc-ecosystem/go-grpc-middleware/providers/prometheus"
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
@@ -18,12 +17,12 @@ import (
 type Metrics struct {
 	cfg  Config
 	book book
-	grpc *grpcprometheus.ServerMetrics
 
-	calls  calls
-	ops    ops
-	leases leases
-	health health
+	methods methods
+	calls   calls
+	ops     ops
+	leases  leases
+	health  health
 
 	eventsSent        atomic.Int64
 	keepAliveFailures [2]atomic.Int64 // by Direction
@@ -40,14 +39,8 @@ func New(cfg Config) *Metrics {
 		book: book{registry: prometheus.NewRegistry()},
 		open: map[string]*Stream{},
 	}
-	var options []grpcprometheus.ServerMetricsOption
-	if cfg.Extensive {
-		options = append(options, grpcprometheus.WithServerHandlingTimeHistogram())
-	}
-	m.grpc = grpcprometheus.NewServerMetrics(options...)
-	m.book.registry.MustRegister(m.grpc,
-		collectors.NewGoCollector(),
-		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.book.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	m.methods.define(&m.book, cfg.Extensive)
 	m.calls.define(&m.book)
 	m.ops.define(&m.book)
 	m.leases.define(&m.book)
@@ -86,7 +79,13 @@ func boolean(b bool) float64 {
 
 // Registered gives every method of g its place on the page before its first
 // call, as etcd does. Call it when all services are registered.
-func (m *Metrics) Registered(g *grpc.Server) { m.grpc.InitializeMetrics(g) }
+func (m *Metrics) Registered(g *grpc.Server) {
+	for service, info := range g.GetServiceInfo() {
+		for _, method := range info.Methods {
+			m.methods.named("/"+service+"/"+method.Name, method.IsClientStream, method.IsServerStream)
+		}
+	}
+}
 
 // Gather reads all figures.
 func (m *Metrics) Gather() prometheus.Gatherer { return m.book.registry }

@@ -100,7 +100,7 @@ func TestFamilies_AreThePage(t *testing.T) {
 	require.NoError(t, err)
 	for _, f := range families {
 		name := f.GetName()
-		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") || strings.HasPrefix(name, "grpc_") || strings.HasPrefix(name, "promhttp_") {
+		if strings.HasPrefix(name, "go_") || strings.HasPrefix(name, "process_") || strings.HasPrefix(name, "promhttp_") {
 			continue
 		}
 		require.Contains(t, noted, name)
@@ -320,4 +320,37 @@ func TestStreams_Durations(t *testing.T) {
 		assert.Equal(t, want, value(t, m, line), line)
 	}
 	assert.NotEqual(t, s.Name(), m.OpenStream(context.Background()).Name())
+}
+
+// Messages of a stream count whether or not they get through; so does a call
+// that ends by an error of its context, or by a code that grpc does not know.
+func TestStreaming_CountsMessages(t *testing.T) {
+	m := metrics.New(metrics.Config{})
+	run := func(info *grpc.StreamServerInfo, end error) {
+		handler := func(_ any, s grpc.ServerStream) error {
+			for range 3 {
+				_ = s.SendMsg(nil)
+			}
+			_ = s.RecvMsg(nil)
+			return end
+		}
+		for _, i := range m.Streaming() {
+			inner := handler
+			handler = func(srv any, s grpc.ServerStream) error { return i(srv, s, info, inner) }
+		}
+		assert.Equal(t, end, handler(nil, silent{}))
+	}
+	run(&grpc.StreamServerInfo{FullMethod: pb.Watch_Watch_FullMethodName, IsClientStream: true, IsServerStream: true}, context.Canceled)
+	run(&grpc.StreamServerInfo{FullMethod: pb.Maintenance_Snapshot_FullMethodName, IsServerStream: true}, nil)
+	run(&grpc.StreamServerInfo{FullMethod: "/s/m", IsClientStream: true}, status.Error(codes.Code(99), "odd"))
+	for line, want := range map[string]string{
+		`grpc_server_started_total{grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"}`:                           "1",
+		`grpc_server_msg_sent_total{grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"}`:                          "3",
+		`grpc_server_msg_received_total{grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"}`:                      "1",
+		`grpc_server_handled_total{grpc_code="Canceled",grpc_method="Watch",grpc_service="etcdserverpb.Watch",grpc_type="bidi_stream"}`:      "1",
+		`grpc_server_handled_total{grpc_code="OK",grpc_method="Snapshot",grpc_service="etcdserverpb.Maintenance",grpc_type="server_stream"}`: "1",
+		`grpc_server_handled_total{grpc_code="Code(99)",grpc_method="m",grpc_service="s",grpc_type="client_stream"}`:                         "1",
+	} {
+		assert.Equal(t, want, value(t, m, line), line)
+	}
 }
