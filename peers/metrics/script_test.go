@@ -233,3 +233,43 @@ func (s *script) health() {
 		require.Equal(s.t, 200, code, "%s %s: %s", s.name, path, text)
 	}
 }
+
+// shortLease ends by itself, with two keys.
+func (s *script) shortLease() {
+	s.fine(pb.NewLeaseClient(s.conn).LeaseGrant(s.ctx, &pb.LeaseGrantRequest{ID: 5, TTL: 1}))
+	s.fine(s.client.Put(s.ctx, "short/1", "x", clientv3.WithLease(5)))
+	s.fine(s.client.Put(s.ctx, "short/2", "x", clientv3.WithLease(5)))
+}
+
+func (s *script) expired() {
+	require.Eventually(s.t, func() bool {
+		return counter(s.page(s.t), "etcd_debugging_server_lease_expired_total") == 1
+	}, time.Minute, 20*time.Millisecond, s.name)
+}
+
+// slow does not read a watch until it is slow and events wait, then reads all.
+// How they are cut into responses is each server's own.
+func (s *script) slow() {
+	before := counter(s.page(s.t), "etcd_debugging_mvcc_events_total")
+	ctx, cancel := context.WithCancel(s.ctx)
+	defer cancel()
+	w := s.openWatch(ctx)
+	w.create(&pb.WatchCreateRequest{Key: []byte("slow")})
+	const puts = 200 // of 16 KiB: etcd holds 128 responses for a watch, the server 1 MiB
+	value := bytes.Repeat([]byte("x"), 16<<10)
+	kv := pb.NewKVClient(s.conn)
+	for range puts {
+		s.fine(kv.Put(s.ctx, &pb.PutRequest{Key: []byte("slow"), Value: value}))
+	}
+	page := s.page(s.t)
+	require.EqualValues(s.t, 1, gauge(page, "etcd_debugging_mvcc_slow_watcher_total"), s.name)
+	require.Positive(s.t, gauge(page, "etcd_debugging_mvcc_pending_events_total"), s.name)
+	require.EqualValues(s.t, 3, gauge(page, "etcd_debugging_mvcc_watcher_total"), s.name)
+	require.EqualValues(s.t, 2, gauge(page, "etcd_debugging_mvcc_watch_stream_total"), s.name)
+	w.events(puts)
+	require.Eventually(s.t, func() bool {
+		page := s.page(s.t)
+		return gauge(page, "etcd_debugging_mvcc_slow_watcher_total") == 0 && gauge(page, "etcd_debugging_mvcc_pending_events_total") == 0 &&
+			counter(page, "etcd_debugging_mvcc_events_total") == before+puts
+	}, time.Minute, 20*time.Millisecond, s.name)
+}
