@@ -2,64 +2,62 @@ package watchd
 
 import (
 	"context"
-	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 )
 
-// nodeClient is what the script for Node is written for.
-const nodeClient = "etcd3@1.1.2"
+// clientTimeout bounds one script, and getting npm's package.
+const clientTimeout = 2 * time.Minute
 
-// debianPython is the interpreter that knows Debian's python3-etcd3; another
-// one may stand before it in PATH.
-const debianPython = "/usr/bin/python3"
+// Clients of other languages do their work: python3-etcd3 as Debian has it.
+func TestClient_Python(t *testing.T) {
+	runClient(t, func(t *testing.T, port int, _ string) *exec.Cmd {
+		return exec.Command("/usr/bin/python3", filepath.Join("clients", "python.py"), strconv.Itoa(port))
+	})
+}
 
-// Clients in other languages, written for etcd: each script checks its answers
-// itself. What they use of the API has nothing to do with Go's client.
-func TestOtherLanguages(t *testing.T) {
-	for name, prepare := range map[string]func(ctx context.Context, t *testing.T) []string{"python": python, "node": node} {
+// And etcd3 for Node, as npm has it.
+func TestClient_Node(t *testing.T) {
+	dir := t.TempDir()
+	ctx, cancel := context.WithTimeout(t.Context(), clientTimeout)
+	defer cancel()
+	install := exec.CommandContext(ctx, "npm", "install", "--prefix", dir, "--no-audit", "--no-fund", "--ignore-scripts", "etcd3@1.1.2")
+	out, err := install.CombinedOutput()
+	require.NoError(t, err, "npm: %s", out)
+	script, err := filepath.Abs(filepath.Join("clients", "node.js"))
+	require.NoError(t, err)
+	runClient(t, func(t *testing.T, _ int, endpoint string) *exec.Cmd {
+		cmd := exec.Command("node", script, endpoint)
+		cmd.Env = append(cmd.Environ(), "NODE_PATH="+filepath.Join(dir, "node_modules"))
+		return cmd
+	})
+}
+
+// runClient runs a script against a real etcd, which shows that the script is
+// right, and against watchd.
+func runClient(t *testing.T, command func(t *testing.T, port int, endpoint string) *exec.Cmd) {
+	on := engines
+	if !*whole {
+		on = engines[:1]
+	}
+	for _, name := range append([]string{"etcd"}, on...) {
 		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-			defer cancel()
-			command := prepare(ctx, t)
-			server := serveWatchd(t, "pebble")
-			command = append(command, server.Endpoint())
-			out, err := exec.CommandContext(ctx, command[0], command[1:]...).CombinedOutput()
-			require.NoError(t, err, "%s", out)
-			for _, check := range []string{"kv", "txn", "watch", "lease", "lock"} {
-				assert.Contains(t, string(out), "ok "+check+"\n")
+			server := serveEtcd
+			if name != "etcd" {
+				server = servedBy(name)
 			}
+			s := server(t)
+			cmd := command(t, s.Port, s.Endpoint())
+			timeout := time.AfterFunc(clientTimeout, func() { _ = cmd.Process.Kill() })
+			defer timeout.Stop()
+			out, err := cmd.CombinedOutput()
+			require.NoError(t, err, "%s", out)
+			require.Equal(t, "ok\n", string(out))
 		})
 	}
-}
-
-func python(ctx context.Context, t *testing.T) []string {
-	if out, err := exec.CommandContext(ctx, debianPython, "-c", "import etcd3").CombinedOutput(); err != nil {
-		t.Skipf("SKIP: no Python with a client of etcd: apt-get install python3-etcd3: %v %s", err, out)
-	}
-	return []string{debianPython, "clients/client.py"}
-}
-
-// node puts the script beside its library, from the registry of npm.
-func node(ctx context.Context, t *testing.T) []string {
-	for _, program := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(program); err != nil {
-			t.Skipf("SKIP: no Node: apt-get install nodejs npm: %v", err)
-		}
-	}
-	dir := t.TempDir()
-	install := exec.CommandContext(ctx, "npm", "install", "--prefix", dir, "--no-audit", "--no-fund", "--ignore-scripts", nodeClient)
-	out, err := install.CombinedOutput()
-	require.NoError(t, err, "%s", out)
-	script, err := os.ReadFile("clients/client.mjs")
-	require.NoError(t, err)
-	path := filepath.Join(dir, "client.mjs")
-	require.NoError(t, os.WriteFile(path, script, 0o644))
-	return []string{"node", path}
 }

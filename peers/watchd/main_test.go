@@ -70,3 +70,8 @@ func stopping(t *testing.T, server *process.Server) *process.Server {
 	})
 	return server
 }
+
+// servedBy is serveWatchd on an engine.
+func servedBy(engine string) func(*testing.T, ...string) *process.Server {
+	return func(t *testing.T, args ...string) *process.Server { return serveWatchd(t, engine, args...) }
+}
