@@ -19,6 +19,7 @@ import (
 	"google.golang.org/grpc"
 	"google.golang.org/grpc/codes"
 	healthpb "google.golang.org/grpc/health/grpc_health_v1"
+	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
 
@@ -257,4 +258,23 @@ func TestKV_IncrementsAreNotLost(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, got.Kvs[0].Value, 40)
 	require.EqualValues(t, 40, got.Kvs[0].Version)
+}
+
+// C19 beside Watch: who asks for a leader has one, and nobody is refused for
+// the version of a client.
+func TestServer_MetadataOfClients(t *testing.T) {
+	s := serve(t, server.Config{})
+	kv := pb.NewKVClient(s.conn(t))
+	for _, ctx := range []context.Context{
+		clientv3.WithRequireLeader(ctxOf(t)),
+		metadata.AppendToOutgoingContext(ctxOf(t), rpctypes.MetadataClientAPIVersionKey, "99.0"),
+		metadata.AppendToOutgoingContext(ctxOf(t), rpctypes.MetadataClientAPIVersionKey, "1", rpctypes.MetadataClientAPIVersionKey, "2"),
+	} {
+		_, err := kv.Put(ctx, putOf("a", 1))
+		require.NoError(t, err)
+		stream, err := kv.RangeStream(ctx, &pb.RangeRequest{Key: []byte("a")})
+		require.NoError(t, err)
+		_, err = stream.Recv()
+		require.NoError(t, err)
+	}
 }
