@@ -279,6 +279,9 @@ func (sh *shard) waitingOf(s *Stream) int {
 
 // expand turns taken entries into responses, up to recvResponses.
 func (s *Stream) expand() {
+	if s.out == nil && len(s.taking) > 0 {
+		s.out = make([]Response, 0, min(len(s.taking), recvResponses))
+	}
 	for s.at.entry < len(s.taking) && len(s.out) < recvResponses {
 		e := &s.taking[s.at.entry]
 		if e.control != nil {
