@@ -1,6 +1,7 @@
 package watchd
 
 import (
+	"bytes"
 	"context"
 	"os/exec"
 	"path/filepath"
@@ -55,8 +56,11 @@ func runClient(t *testing.T, command func(t *testing.T, port int, endpoint strin
 			cmd := command(t, s.Port, s.Endpoint())
 			timeout := time.AfterFunc(clientTimeout, func() { _ = cmd.Process.Kill() })
 			defer timeout.Stop()
-			out, err := cmd.CombinedOutput()
-			require.NoError(t, err, "%s", out)
+			// Python's client complains on stderr of being closed.
+			var errOut bytes.Buffer
+			cmd.Stderr = &errOut
+			out, err := cmd.Output()
+			require.NoError(t, err, "%s", errOut.String())
 			require.Equal(t, "ok\n", string(out))
 		})
 	}
