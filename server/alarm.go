@@ -39,7 +39,7 @@ type alarms struct {
 	// request that writes looks here.
 	noSpace, corrupt atomic.Bool
 
-	mu     sync.Mutex // leaf: guards active; never held across a write
+	mu     sync.Mutex // leaf, also under the store's writer: guards active
 	active []alarm    // ascending
 }
 
@@ -125,36 +125,59 @@ func (a *alarms) noteLocked() {
 }
 
 // activate raises an alarm and keeps it. It is in force also if it cannot be
-// kept.
+// kept. What is in force changes while the store's writer stages, so that the
+// order there is the order on disk.
 func (a *alarms) activate(ctx context.Context, m alarm) error {
-	if !a.set(m) {
+	if a.has(m) {
 		return nil
 	}
-	a.log.Warn("alarm raised", "alarm", m.kind.String(), "member-id", fmt.Sprintf("%x", m.member))
 	key, err := m.key()
 	if err != nil {
 		return err
 	}
-	_, err = a.store.Update(ctx, func(tx *mvcc.WriteTx) error { return tx.PutBeside(backend.SpaceAlarm, key, nil) })
+	began := false
+	_, err = a.store.Update(ctx, func(tx *mvcc.WriteTx) error {
+		if began = a.set(m); !began {
+			return nil
+		}
+		return tx.PutBeside(backend.SpaceAlarm, key, nil)
+	})
+	if err != nil {
+		began = a.set(m) || began
+	}
+	if began {
+		a.log.Warn("alarm raised", "alarm", m.kind.String(), "member-id", fmt.Sprintf("%x", m.member))
+	}
 	return err
 }
 
 // deactivate disarms an alarm; false if there was none. One that cannot be
 // forgotten stays in force.
 func (a *alarms) deactivate(ctx context.Context, m alarm) (was bool, err error) {
-	if !a.clear(m) {
-		return false, nil
-	}
 	key, err := m.key()
-	if err == nil {
-		_, err = a.store.Update(ctx, func(tx *mvcc.WriteTx) error { return tx.DeleteBeside(backend.SpaceAlarm, key) })
-	}
 	if err != nil {
+		return false, err
+	}
+	_, err = a.store.Update(ctx, func(tx *mvcc.WriteTx) error {
+		if was = a.clear(m); !was {
+			return nil
+		}
+		return tx.DeleteBeside(backend.SpaceAlarm, key)
+	})
+	if err != nil && was {
 		a.set(m)
 		return true, err
 	}
-	a.log.Warn("alarm disarmed", "alarm", m.kind.String(), "member-id", fmt.Sprintf("%x", m.member))
-	return true, nil
+	if was {
+		a.log.Warn("alarm disarmed", "alarm", m.kind.String(), "member-id", fmt.Sprintf("%x", m.member))
+	}
+	return was, err
+}
+
+func (a *alarms) has(m alarm) bool {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return slices.Contains(a.active, m)
 }
 
 // keepPatience is how long a request that was refused waits until the alarm it
@@ -187,8 +210,7 @@ func (a *alarms) raise(ctx context.Context, kind pb.AlarmType) {
 	}
 }
 
-// admit answers what an alarm says to a request that writes; puts tells
-// whether it may take room.
+// admit answers what an alarm says to a request that writes.
 func (a *alarms) admit(w writing) error {
 	switch {
 	case a.corrupt.Load():
