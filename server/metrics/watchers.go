@@ -128,8 +128,11 @@ func (m *Metrics) WatchersPage() http.Handler {
 	})
 }
 
-// states that may be asked for; behind is both that are not synced.
-var states = []string{watch.Synced.String(), watch.Unsynced.String(), watch.Victim.String(), "behind"}
+// behind is both states that are not synced.
+const behind = "behind"
+
+// states that may be asked for.
+var states = []string{watch.Synced.String(), watch.Unsynced.String(), watch.Victim.String(), behind}
 
 func asked(q url.Values) (a ask, err error) {
 	for name := range q {
@@ -149,13 +152,14 @@ func asked(q url.Values) (a ask, err error) {
 	return a, nil
 }
 
-func (a ask) wants(w *Watch) bool {
-	switch {
-	case a.state == "behind" && w.State == watch.Synced.String(),
-		a.state != "" && a.state != "behind" && a.state != w.State:
-		return false
+func (a ask) wantsState(s watch.State) bool {
+	switch a.state {
+	case "":
+		return true
+	case behind:
+		return s != watch.Synced
 	}
-	return a.text == "" || strings.Contains(w.Range, a.text) || strings.Contains(w.Client, a.text)
+	return a.state == s.String()
 }
 
 // watchers is the page as asked for.
@@ -168,25 +172,32 @@ func (m *Metrics) watchers(a ask) *Watchers {
 		},
 		Total: m.total(),
 	}
-	var all []Watch
-	for _, info := range m.cfg.Sources.Watches() {
-		w := describe(&info)
+	all := m.cfg.Sources.Watches()
+	slices.SortFunc(all, func(a, b watch.WatchInfo) int {
+		return cmp.Or(-cmp.Compare(a.Lag, b.Lag), -cmp.Compare(a.State, b.State),
+			-cmp.Compare(a.QueuedBytes, b.QueuedBytes), cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.ID, b.ID))
+	})
+	for i := range all {
+		info := &all[i]
+		if !a.wantsState(info.State) {
+			continue
+		}
+		if a.text == "" && len(page.Watches) == a.limit {
+			page.Matching++ // what is not shown need not be made readable
+			continue
+		}
+		w := describe(info)
 		m.addClient(&w, info.StreamName)
-		if a.wants(&w) {
-			all = append(all, w)
+		if a.text != "" && !strings.Contains(w.Range, a.text) && !strings.Contains(w.Client, a.text) {
+			continue
+		}
+		page.Matching++
+		if len(page.Watches) < a.limit {
+			page.Watches = append(page.Watches, w)
 		}
 	}
-	slices.SortFunc(all, func(a, b Watch) int {
-		return cmp.Or(-cmp.Compare(a.Lag, b.Lag), -cmp.Compare(rank(a.State), rank(b.State)),
-			-cmp.Compare(a.Queued, b.Queued), cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.ID, b.ID))
-	})
-	page.Matching = len(all)
-	page.Watches = append(page.Watches, all[:min(a.limit, len(all))]...)
 	return page
 }
-
-// rank orders states of equal lag: the worse the higher.
-func rank(state string) int { return slices.Index(states, state) }
 
 func (m *Metrics) total() Total {
 	store, hub := m.cfg.Sources.Store(), m.cfg.Sources.Hub()
