@@ -141,11 +141,6 @@ func (g *requestGen) deleteRequest() *pb.DeleteRangeRequest {
 func (g *requestGen) compaction() *pb.CompactionRequest {
 	// etcd takes a compaction at 0, but only the first time.
 	at := max(g.revision(), 1)
-	if at > g.compacted && at <= g.rev {
-		// Perhaps it is refused; then the watch at the end starts later than it
-		// could.
-		g.compacted = at
-	}
 	return &pb.CompactionRequest{Revision: at, Physical: g.chance(2)}
 }
 
