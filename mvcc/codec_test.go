@@ -95,7 +95,10 @@ func TestRecord_EqualsGeneratedType(t *testing.T) {
 		head, err := decodeHead(got)
 		require.NoError(t, err)
 		require.Equal(t, string(kv.Key), string(head.Key))
-		require.Equal(t, [3]int64{kv.CreateRevision, kv.ModRevision, kv.Version}, [3]int64{head.CreateRevision, head.ModRevision, head.Version})
+		require.Equal(t, [4]int64{kv.CreateRevision, kv.ModRevision, kv.Version, kv.Lease}, [4]int64{head.CreateRevision, head.ModRevision, head.Version, head.Lease})
+		require.Nil(t, head.Value)
+		_, plain := plainHead(got)
+		require.True(t, plain, "what is written here is read the short way")
 	})
 }
 
@@ -124,12 +127,20 @@ func FuzzRecord(f *testing.F) {
 	_, b := encodeRecord(KeyValue{Key: []byte("key"), Value: []byte("value"), CreateRevision: 2, ModRevision: 3, Version: 4, Lease: 5})
 	f.Add(b)
 	f.Add([]byte{0x0a, 0xff})
+	f.Add(append(b, 0x2a, 0x00))                        // the value again
+	f.Add(append(b, 0x30, 0x85, 0))                     // the lease again, not as short as it could be
 	f.Add([]byte("\x2a\x01v\x0a\x01k\x0a\x02kk"))       // other order, key twice
 	f.Add([]byte("\x0a\x01k\x3a\x01u\x08\x01\x12\x00")) // unknown fields and kinds
 	f.Add([]byte("\x0b\x0c"))                           // a group
 	f.Fuzz(func(t *testing.T, b []byte) {
 		checkAgainstGenerated(t, b)
-		_, _ = decodeHead(b)
+		kv, err := decodeRecord(b)
+		head, headErr := decodeHead(b)
+		require.Equal(t, err, headErr)
+		if err == nil {
+			kv.Value = nil
+			require.Equal(t, kv, head)
+		}
 		_, _, _ = restoreRecord(firstKeyOf(3), b)
 		_, _ = eventOf(KeyRev{Main: 3}, b)
 	})

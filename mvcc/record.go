@@ -92,23 +92,58 @@ func decodeRecord(b []byte) (KeyValue, error) {
 // decodeHead reads all but the value: what opening needs, without touching
 // the bytes of values. Key aliases b.
 func decodeHead(b []byte) (KeyValue, error) {
-	var kv KeyValue
-	err := walkFields(b, func(num protowire.Number, raw []byte, n uint64) bool {
-		switch num {
-		case fieldKey:
-			kv.Key = raw
-		case fieldCreate:
-			kv.CreateRevision = int64(n)
-		case fieldMod:
-			kv.ModRevision = int64(n)
-		case fieldVersion:
-			kv.Version = int64(n)
-		case fieldLease:
-			kv.Lease = int64(n)
-		}
-		return true
-	})
+	if kv, ok := plainHead(b); ok {
+		return kv, nil
+	}
+	kv, err := decodeRecord(b)
+	kv.Value = nil
 	return kv, err
+}
+
+// plainHead reads a record as this package writes it: fields in order, each at
+// most once, and none that is unknown. It answers like decodeRecord for those,
+// several times as fast, and false for others.
+func plainHead(b []byte) (kv KeyValue, ok bool) {
+	if kv.Key, b, ok = plainBytes(b, fieldKey); !ok {
+		return KeyValue{}, false
+	}
+	for _, f := range [...]struct {
+		num protowire.Number
+		to  *int64
+	}{{fieldCreate, &kv.CreateRevision}, {fieldMod, &kv.ModRevision}, {fieldVersion, &kv.Version}} {
+		if *f.to, b, ok = plainInt(b, f.num); !ok {
+			return KeyValue{}, false
+		}
+	}
+	if _, b, ok = plainBytes(b, fieldValue); !ok {
+		return KeyValue{}, false
+	}
+	kv.Lease, b, ok = plainInt(b, fieldLease)
+	return kv, ok && len(b) == 0
+}
+
+// plainBytes takes a field off b if that is the next one; ok is false if it
+// is and does not read.
+func plainBytes(b []byte, num protowire.Number) (v, rest []byte, ok bool) {
+	if len(b) == 0 || b[0] != byte(num)<<3|byte(protowire.BytesType) {
+		return nil, b, true
+	}
+	v, n := protowire.ConsumeBytes(b[1:])
+	if n < 0 {
+		return nil, nil, false
+	}
+	return v[:len(v):len(v)], b[1+n:], true
+}
+
+func plainInt(b []byte, num protowire.Number) (v int64, rest []byte, ok bool) {
+	if len(b) == 0 || b[0] != byte(num)<<3|byte(protowire.VarintType) {
+		return 0, b, true
+	}
+	u, n := protowire.ConsumeVarint(b[1:])
+	if n < 0 {
+		return 0, nil, false
+	}
+	return int64(u), b[1+n:], true
 }
 
 // recordKey finds the key of a record without decoding the rest. It answers
