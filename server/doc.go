@@ -32,7 +32,8 @@
 // maintenance.go answers it. alarm.go keeps the alarms: intercept.go raises
 // what answers tell of, everything that writes asks admit first. snapshot.go
 // has the store built as etcd's file (server/etcdfile), on disk, and sends
-// that: a slow client holds a file, no view and no compaction.
+// that: a slow client holds a file, no view and no compaction; a few files are
+// all there are (Server.snapshots).
 //
 // # A watch stream
 //

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -219,6 +220,37 @@ func TestMaintenance_SnapshotSlowClient(t *testing.T) {
 	left, err := os.ReadDir(scratch)
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+// Clients who do not read take no more of the disk than a few files.
+func TestMaintenance_SnapshotsAreBounded(t *testing.T) {
+	s := serve(t, server.Config{ScratchDir: t.TempDir()})
+	c, ctx := s.client(t), ctxOf(t)
+	for i := range 10 {
+		_, err := c.Put(ctx, fmt.Sprint(i), string(make([]byte, 1<<20)))
+		require.NoError(t, err)
+	}
+	m := pb.NewMaintenanceClient(s.conn(t))
+	unread, leave := context.WithCancel(ctx)
+	defer leave()
+	begin := func(ctx context.Context) error {
+		stream, err := m.Snapshot(ctx, &pb.SnapshotRequest{})
+		if err == nil {
+			_, err = stream.Recv()
+		}
+		return err
+	}
+	for range 3 {
+		require.NoError(t, begin(unread))
+	}
+	err := begin(ctx)
+	require.Equal(t, codes.ResourceExhausted, status.Code(err))
+	require.ErrorContains(t, err, "3 snapshots are being sent already")
+	list, err := c.AlarmList(ctx)
+	require.NoError(t, err)
+	require.Empty(t, list.Alarms)
+	leave()
+	require.Eventually(t, func() bool { return begin(ctx) == nil }, 10*time.Second, 5*time.Millisecond)
 }
 
 func readerOf(stream pb.Maintenance_SnapshotClient) io.Reader {

@@ -26,6 +26,9 @@ type Server struct {
 	clusterID, memberID uint64
 	metrics             *metrics.Metrics
 	alarms              *alarms
+	// snapshots has a token for each snapshot whose file stands: its handler
+	// sends and takes back; full is an answer. Never closed.
+	snapshots chan struct{}
 
 	// stopping is done once Close was called: streams end then.
 	stopping context.Context
@@ -62,6 +65,7 @@ func New(p Parts, cfg Config) (*Server, error) {
 		s.stop()
 		return nil, err
 	}
+	s.snapshots = make(chan struct{}, mostSnapshots)
 	s.watch = newWatchService(s)
 	if p.Lessor != nil {
 		s.lease = &leaseService{server: s, lessor: p.Lessor}

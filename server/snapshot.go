@@ -18,6 +18,10 @@ import (
 // snapshotChunk is what one message of a snapshot holds; etcd's size.
 const snapshotChunk = 32 << 10
 
+// mostSnapshots bounds how many files stand at a time: each takes as much of
+// the disk as the data, for as long as its client takes.
+const mostSnapshots = 3
+
 // Snapshot implements etcdserverpb.MaintenanceServer: the store at one
 // revision as etcd's file, then the file's hash. The file is built first, on
 // disk; a slow client holds that and nothing else.
@@ -26,13 +30,19 @@ func (m *maintenanceService) Snapshot(_ *pb.SnapshotRequest, rpc pb.Maintenance_
 	if err := s.authorizeAdmin(rpc.Context(), pb.Maintenance_Snapshot_FullMethodName); err != nil {
 		return err
 	}
+	select {
+	case s.snapshots <- struct{}{}:
+		defer func() { <-s.snapshots }()
+	default:
+		return status.Errorf(codes.ResourceExhausted, "etcdserver: %d snapshots are being sent already, try again later", mostSnapshots)
+	}
 	ctx, cancel := context.WithCancel(rpc.Context())
 	defer cancel()
 	defer context.AfterFunc(s.stopping, cancel)()
 
 	s.cfg.Logger.Info("building a snapshot: compaction waits until the file is there")
 	built, err := etcdfile.Build(ctx, m.store, etcdfile.BuildConfig{
-		Dir: s.cfg.ScratchDir, Identity: s.identity(), Floor: m.store.Stats().FloorBytes,
+		Dir: s.cfg.ScratchDir, Identity: s.identity(), Floor: snapshotFloor(m.store.Stats().FloorBytes),
 	})
 	if err != nil {
 		s.cfg.Logger.Warn("no snapshot", "error", err)
@@ -51,6 +61,10 @@ func (m *maintenanceService) Snapshot(_ *pb.SnapshotRequest, rpc pb.Maintenance_
 	s.cfg.Logger.Info("sent a snapshot", "revision", built.Facts.Rev, "bytes", built.Facts.Size, "took", time.Since(began))
 	return nil
 }
+
+// snapshotFloor is more than what puts leave on the disk, so that a snapshot
+// alone never makes them stop.
+func snapshotFloor(puts int64) int64 { return puts + puts/4 }
 
 // snapshotError keeps a snapshot that finds no room from raising the alarm of
 // puts: it leaves the store its own.
