@@ -7,6 +7,8 @@ import (
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	"go.etcd.io/etcd/client/pkg/v3/types"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 )
 
 // clusterService is etcd's Cluster service of a member that stands alone for
@@ -16,6 +18,10 @@ type clusterService struct {
 	pb.UnsafeClusterServer
 	server *Server
 }
+
+// errNotEnoughStarted has etcd's text, and the code that etcd sends with it,
+// though it has a better one.
+var errNotEnoughStarted = status.Error(codes.Unknown, rpctypes.ErrorDesc(rpctypes.ErrGRPCMemberNotEnoughStarted))
 
 // MemberList implements etcdserverpb.ClusterServer. Linearizable or not is the
 // same here.
@@ -44,7 +50,7 @@ func (c *clusterService) MemberAdd(ctx context.Context, r *pb.MemberAddRequest) 
 	if r.IsLearner {
 		return nil, rpctypes.ErrGRPCTooManyLearners
 	}
-	return nil, rpctypes.ErrGRPCMemberNotEnoughStarted
+	return nil, errNotEnoughStarted
 }
 
 // MemberRemove implements etcdserverpb.ClusterServer: an etcd keeps its last
@@ -56,7 +62,7 @@ func (c *clusterService) MemberRemove(ctx context.Context, r *pb.MemberRemoveReq
 	if r.ID != c.server.memberID {
 		return nil, rpctypes.ErrGRPCMemberNotFound
 	}
-	return nil, rpctypes.ErrGRPCMemberNotEnoughStarted
+	return nil, errNotEnoughStarted
 }
 
 // MemberUpdate implements etcdserverpb.ClusterServer.
