@@ -16,6 +16,11 @@ import (
 // Who calls is in the context, as for every handler of grpc: metadata, and
 // the peer with its certificate. The services Lock and Election ask with their
 // caller's.
+//
+// It is asked for what reads, writes or changes anything over grpc, the
+// gateway included: not for grpc's health and reflection, nor for pages over
+// HTTP. Of those /debug/watchers names every range that is watched, and by
+// whom: serve it where operators come only.
 type Authorizer interface {
 	Authorize(ctx context.Context, a Access) error
 }
