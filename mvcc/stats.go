@@ -197,6 +197,7 @@ func (s *Store) Stats() Stats {
 	st.Keys, st.Revisions = s.indexSize()
 	st.LiveKeys = s.liveKeys()
 	st.RecentBytes, st.RecentRevisions, st.PendingBytes = s.tail.sizes()
+	st.PendingBytes += s.beside.waiting.Load()
 	if !s.relaxed() {
 		st.PendingBytes = 0
 	}

@@ -220,7 +220,7 @@ func (s *Store) DeleteRange(ctx context.Context, key, end []byte) (DeleteResult,
 }
 
 // Update runs fn as one transaction, alone among writers, and returns the
-// revision it made, or the current one if it changed nothing. If fn returns
+// revision it made, or the current one if it changed no key. If fn returns
 // an error or panics nothing of it happens, and Update passes that on.
 //
 // Update returns when the outcome is certain by the store's Durability. A
