@@ -177,16 +177,22 @@ func (c *config) autoCompact() (mvcc.AutoCompact, error) {
 
 // check judges what only the whole shows.
 func (c *config) check() error {
+	const all = "everybody may read and write everything"
 	for _, l := range []struct {
-		name string
-		urls []*url.URL
-	}{{"listen-client-urls", c.listenClient}, {"listen-client-http-urls", c.listenHTTP}, {"listen-metrics-urls", c.listenMetrics}} {
+		name   string
+		urls   []*url.URL
+		danger string
+	}{
+		{"listen-client-urls", c.listenClient, all},
+		{"listen-client-http-urls", c.listenHTTP, all},
+		{"listen-metrics-urls", c.listenMetrics, "everybody may see the metrics, and who watches which keys"},
+	} {
 		if err := checkBind(l.urls); err != nil {
 			return misused("--%s: %v", l.name, err)
 		}
 		if open := exposed(l.urls); len(open) > 0 && !c.listenInsecure {
-			return misused("--%s %s: reachable from other machines without TLS, where everybody may read and write everything; "+
-				"write https:// with --cert-file and --key-file, or --auto-tls, or allow it by --listen-insecure", l.name, strings.Join(urlTexts(open), ","))
+			return misused("--%s %s: reachable from other machines without TLS, where %s; "+
+				"write https:// with --cert-file and --key-file, or --auto-tls, or allow it by --listen-insecure", l.name, strings.Join(urlTexts(open), ","), l.danger)
 		}
 		for _, u := range l.urls {
 			if secured(u) && c.tls.certFile == "" && !c.tls.auto {

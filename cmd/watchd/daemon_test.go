@@ -78,6 +78,7 @@ func TestLife(t *testing.T) {
 			require.NoError(t, err)
 			require.True(t, created.Created)
 			p.signal(syscall.SIGTERM)
+			p.signal(syscall.SIGTERM) // as timeout(1) does
 			_, err = watch.Recv()
 			assert.Equal(t, rpctypes.ErrGRPCStopped.Error(), status.Convert(err).Err().Error())
 			assert.Equal(t, exitStopped, p.wait())
@@ -150,7 +151,16 @@ func TestLife_SecondSignal(t *testing.T) {
 	require.Error(t, other.RecvMsg(nil))
 	p.signal(syscall.SIGTERM)
 	require.Eventually(t, func() bool { return len(p.find("stopping")) == 1 }, slow, time.Millisecond)
-	p.signal(syscall.SIGTERM)
+	// One that comes at once is the same; so they go on coming.
+	require.Eventually(t, func() bool {
+		select {
+		case <-p.ended:
+			return true
+		default:
+			_ = p.cmd.Process.Signal(syscall.SIGTERM) // it may be gone just now
+			return false
+		}
+	}, slow, 20*time.Millisecond)
 	assert.Equal(t, 143, p.wait())
 	require.Error(t, stream.RecvMsg(nil))
 	last := p.log()[len(p.log())-1]

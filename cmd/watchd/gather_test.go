@@ -266,6 +266,7 @@ func TestGather_BeyondLoopback(t *testing.T) {
 			if open {
 				assert.ErrorContains(t, err, "without TLS", "%s %s", name, url)
 				assert.ErrorContains(t, err, "--listen-insecure", "%s %s", name, url)
+				assert.Equal(t, name != "--listen-metrics-urls", strings.Contains(err.Error(), "write everything"))
 			} else {
 				assert.NoError(t, err, "%s %s", name, url)
 			}

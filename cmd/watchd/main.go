@@ -8,12 +8,13 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() { os.Exit(execute(os.Args[1:])) }
 
 // execute runs one command line and returns the exit code. A mistake is one
-// line on stderr. The first signal ends the context, the second the program.
+// line on stderr. The first signal ends the context, a second, not at once, the program.
 func execute(args []string) int {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	defer cancel(nil)
@@ -43,14 +44,28 @@ type signalled struct{ os.Signal }
 
 func (s signalled) Error() string { return "signal: " + s.String() }
 
+// echo is how long after a signal another one is taken for the same: some
+// programs signal a process and its group, and so twice.
+const echo = 500 * time.Millisecond
+
 // untilSignals lives as long as the program.
 func untilSignals(signals <-chan os.Signal, cancel context.CancelCauseFunc) {
 	cancel(signalled{<-signals})
-	again := <-signals
-	fmt.Fprintf(os.Stderr, "watchd: %v again: ended at once\n", again)
-	code := 130
-	if again == syscall.SIGTERM {
-		code = 143
+	same := time.After(echo)
+	for {
+		select {
+		case <-same:
+			same = nil
+		case again := <-signals:
+			if same != nil {
+				continue
+			}
+			fmt.Fprintf(os.Stderr, "watchd: %v again: ended at once\n", again)
+			code := 130
+			if again == syscall.SIGTERM {
+				code = 143
+			}
+			os.Exit(code)
+		}
 	}
-	os.Exit(code)
 }
