@@ -1,10 +1,13 @@
 package server_test
 
 import (
+	"context"
+	"encoding/json"
 	"net/http/httptest"
 	"runtime"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -60,4 +63,35 @@ func TestMetrics_OfWhatWasServed(t *testing.T) {
 	} {
 		assert.Equal(t, want, lines[line], line)
 	}
+}
+
+// The page of watches tells whose a watch is, for as long as there is one.
+func TestWatchersPage_OfAClient(t *testing.T) {
+	s := serve(t, server.Config{})
+	c, ctx := s.client(t), ctxOf(t)
+	read := func() (page metrics.Watchers) {
+		w := httptest.NewRecorder()
+		s.server.Metrics().WatchersPage().ServeHTTP(w, httptest.NewRequest("GET", metrics.WatchersPath, nil))
+		require.NoError(t, json.Unmarshal(w.Body.Bytes(), &page))
+		return page
+	}
+	watching, stop := context.WithCancel(ctx)
+	defer stop()
+	events := c.Watch(watching, "a/", clientv3.WithPrefix(), clientv3.WithCreatedNotify())
+	require.True(t, (<-events).Created)
+	_, err := c.Put(ctx, "a/1", "x")
+	require.NoError(t, err)
+	require.Len(t, (<-events).Events, 1)
+	require.Eventually(t, func() bool { // it is counted once it was sent
+		page := read()
+		return len(page.Watches) == 1 && page.Watches[0].Sent == 1 && page.Watches[0].Next == 3
+	}, 30*time.Second, time.Millisecond)
+	got := read().Watches[0]
+	assert.Equal(t, "a/*", got.Range)
+	assert.Equal(t, "synced", got.State)
+	assert.Regexp(t, `^127\.0\.0\.1:\d+$`, got.Client)
+	assert.Contains(t, got.UserAgent, "grpc-go")
+	stop()
+	require.Eventually(t, func() bool { return read().Total.Watches == 0 }, 30*time.Second, time.Millisecond)
+	assert.Empty(t, read().Watches)
 }

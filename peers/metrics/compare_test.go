@@ -103,13 +103,12 @@ func labels(f *dto.MetricFamily) (names []string) {
 
 // bounds are the buckets of a histogram.
 func bounds(f *dto.MetricFamily) (all []float64) {
-	for _, m := range f.GetMetric() {
-		for _, b := range m.GetHistogram().GetBucket() {
+	if len(f.GetMetric()) > 0 {
+		for _, b := range f.GetMetric()[0].GetHistogram().GetBucket() {
 			all = append(all, b.GetUpperBound())
 		}
-		return all
 	}
-	return nil
+	return all
 }
 
 // Metrics: one script against a real etcd and this server; what both claim has

@@ -197,12 +197,15 @@ func (v *TopView) totals() []string {
 		events = v.rate(b.Event, t.Event, true)
 	}
 	row := func(name, value string) string { return fmt.Sprintf(" %-16s %12s", name, value) }
-	return []string{
+	lines := []string{
 		row("streams", figure.Count(int64(t.Streams))), row("watches", figure.Count(int64(t.Watches))),
 		row("slow", figure.Count(int64(t.Slow))), row("pending events", figure.Count(int64(t.PendingEvents))),
-		row("events/s", rateCell(events)), row("revision", fmt.Sprintf("%.0f", t.Revision)),
-		"", " totals only: etcd does not tell about single watches",
+		row("revision", fmt.Sprintf("%.0f", t.Revision)),
 	}
+	if v.Before.Totals != nil { // known from the second look on
+		lines = append(lines, row("events/s", rateCell(events)))
+	}
+	return append(lines, "", " totals only: etcd does not tell about single watches")
 }
 
 func (v *TopView) table(width, rows int, style Style) []string {
