@@ -2,6 +2,7 @@ package server_test
 
 import (
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -130,6 +131,28 @@ func TestAlarm_DamageFoundByWatch(t *testing.T) {
 	for range c.Watch(ctx, "a", clientv3.WithRev(2)) { // until it is canceled, which this client does not tell
 	}
 	requireAlarm(t, c, pb.AlarmType_CORRUPT)
+}
+
+// What is in force and what a restart would find are the same, in whatever
+// order alarms are raised and disarmed.
+func TestAlarm_DiskAndMemoryAgree(t *testing.T) {
+	s := serve(t, server.Config{})
+	m, ctx := pb.NewMaintenanceClient(s.conn(t)), ctxOf(t)
+	var workers sync.WaitGroup
+	for _, action := range []pb.AlarmRequest_AlarmAction{pb.AlarmRequest_ACTIVATE, pb.AlarmRequest_DEACTIVATE} {
+		workers.Go(func() {
+			for range 300 {
+				_, err := m.Alarm(ctx, &pb.AlarmRequest{Action: action, MemberID: 7, Alarm: pb.AlarmType_NOSPACE})
+				assert.NoError(t, err)
+			}
+		})
+	}
+	workers.Wait()
+	list, err := m.Alarm(ctx, &pb.AlarmRequest{})
+	require.NoError(t, err)
+	kept := 0
+	require.NoError(t, s.store.ScanBeside(backend.SpaceAlarm, func(_, _ []byte) bool { kept++; return true }))
+	require.Equal(t, len(list.Alarms), kept)
 }
 
 // Disarming the alarm of another member leaves none of this one's behind.

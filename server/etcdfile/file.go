@@ -107,7 +107,11 @@ const headBytes = 16 << 10
 // Info.Fingerprint is once the file is open.
 func Fingerprint(path string) (string, error) {
 	f := &File{path: path}
-	return f.checkHash(context.Background(), OpenConfig{SkipHashCheck: true})
+	sum, err := f.checkHash(context.Background(), OpenConfig{SkipHashCheck: true})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", path, err)
+	}
+	return sum, nil
 }
 
 func (f *File) checkHash(ctx context.Context, c OpenConfig) (fingerprint string, err error) {
@@ -120,8 +124,11 @@ func (f *File) checkHash(ctx context.Context, c OpenConfig) (fingerprint string,
 	if err != nil {
 		return "", err
 	}
-	if !info.Mode().IsRegular() {
-		return "", fmt.Errorf("not a file but %s; in an etcd data directory it is member/snap/db", info.Mode().Type())
+	switch {
+	case info.IsDir():
+		return "", errors.New("is a directory; in an etcd data directory the file is member/snap/db")
+	case !info.Mode().IsRegular():
+		return "", errors.New("is no regular file; a snapshot or member/snap/db is needed")
 	}
 	f.size = info.Size()
 	f.hashed = f.size%sector == sha256.Size
