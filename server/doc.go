@@ -67,7 +67,8 @@
 //
 //	name          one per  owner  wakes on                 ends on
 //	send loop     stream   grpc   the stream's outbox      the stream or its context; a failed send
-//	receive loop  stream   Server the client's requests    half-close; the rpc, which ends with the send loop
+//	receive loop  stream   Server the client's requests    half-close; the rpc, which ends with the send loop;
+//	                              hands over to a new one after each request
 //	loopback      Server   Server calls of Lock, Election  Close
 //	keep-alive    stream   Server the client's requests    half-close; the rpc, which ends with the client's
 //	              of leases                                context or as the server stops

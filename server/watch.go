@@ -92,11 +92,7 @@ func (w *watchService) Watch(rpc pb.Watch_WatchServer) error {
 	defer x.client.Close()
 	defer x.watches.Close()
 	defer context.AfterFunc(w.server.stopping, func() { x.watches.Close() })()
-	go func() {
-		// It ends with the rpc, which ends as Watch returns.
-		defer w.serving.Done()
-		x.receiveLoop()
-	}()
+	go x.receiveLoop() // it ends with the rpc, which ends as Watch returns
 	return x.verdict(x.sendLoop())
 }
 

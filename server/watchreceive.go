@@ -17,24 +17,28 @@ import (
 // receiveLoop carries out what the client asks for until the rpc ends. A
 // half-close ends the loop and no watch (C18); anything else that ends it ends
 // the stream.
+//
+// A goroutine carries out one request, and the next waits for the next one: to
+// wait takes 4 KB of stack, to carry out 8, and those would stay.
 func (x *watchStream) receiveLoop() {
+	goesOn := false
 	defer func() {
 		if p := recover(); p != nil {
 			x.receiveFailed(x.service.server.panicked(x.rpc.Context(), pb.Watch_Watch_FullMethodName, p))
 		}
+		if !goesOn {
+			x.service.serving.Done()
+		}
 	}()
-	for {
-		req, err := x.rpc.Recv()
-		if errors.Is(err, io.EOF) {
-			return
-		}
-		if err != nil {
-			x.receiveFailed(err)
-			return
-		}
-		if !x.receive(req) {
-			return
-		}
+	switch req, err := x.rpc.Recv(); {
+	case errors.Is(err, io.EOF):
+	case err != nil:
+		x.receiveFailed(err)
+	default:
+		goesOn = x.receive(req)
+	}
+	if goesOn {
+		go x.receiveLoop()
 	}
 }
 

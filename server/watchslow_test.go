@@ -139,7 +139,7 @@ func TestWatch_SlowClientIsEnded(t *testing.T) {
 // V7 over the wire: a client that makes watches and does not read comes to a
 // halt; when it reads, every one of them is told.
 func TestWatch_CreatesWithoutReading(t *testing.T) {
-	const watches = 20_000
+	const watches = 10_000
 	w := serveWatches(t, setup{dial: []grpc.DialOption{grpc.WithInitialWindowSize(64 << 10)}})
 	s := w.stream()
 	var sent atomic.Int64
