@@ -179,11 +179,13 @@ func TestMetrics_AsEtcds(t *testing.T) {
 	}
 }
 
-// settled is the page once nothing is under way.
+// settled is the page once nothing is under way but the script's first watch
+// stream.
 func (s *side) settled(t *testing.T) (page families) {
 	require.Eventually(t, func() bool {
 		page = s.page(t)
-		return gauge(page, "etcd_debugging_mvcc_pending_events_total") == 0 && gauge(page, "etcd_debugging_mvcc_watcher_total") == 2
+		return gauge(page, "etcd_debugging_mvcc_pending_events_total") == 0 && gauge(page, "etcd_debugging_mvcc_watcher_total") == 2 &&
+			counter(page, "grpc_server_started_total")-counter(page, "grpc_server_handled_total") == 1
 	}, time.Minute, 10*time.Millisecond, s.name)
 	return page
 }
