@@ -126,11 +126,9 @@ func TestMetrics_AsEtcds(t *testing.T) {
 		asked[i] = &script{side: s, t: t, ctx: ctx}
 		asked[i].shortLease()
 	}
-	for _, a := range asked {
-		a.run()
-	}
 	for i, s := range sides {
-		asked[i].expired()
+		asked[i].expired() // before all else, so that every revision is the same
+		asked[i].run()
 		after[i] = s.settled(t)
 		asked[i].health() // with etcd it counts ranges too, here it does not
 		asked[i].slow()
