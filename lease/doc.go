@@ -44,8 +44,8 @@
 //
 // # Locks
 //
-//	Lessor.mu   leaf, taken inside transactions too: the leases. The store is
-//	            never called under it
+//	Lessor.mu   leaf, taken inside transactions too: the leases. Of the store
+//	            only Rev and ReadOnly are called under it, which take no lock
 //
 // # Goroutines
 //
