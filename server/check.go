@@ -1,9 +1,15 @@
 package server
 
 import (
+	"math"
+
 	pb "go.etcd.io/etcd/api/v3/etcdserverpb"
 	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
+	"google.golang.org/grpc/codes"
+	"google.golang.org/grpc/status"
 	"google.golang.org/protobuf/proto"
+
+	"github.com/watchkv/watchkv/mvcc"
 )
 
 // What is wrong with a request whatever the store holds, in etcd's order.
@@ -93,4 +99,24 @@ func (s *Server) checkLease(id int64) error {
 		return nil
 	}
 	return rpctypes.ErrGRPCLeaseNotFound
+}
+
+// checkAnswer refuses what grpc would not send, before it is encoded; read is
+// the bytes of keys and values it was made of, some of which may not be in it.
+func checkAnswer(read int64, m proto.Message) error {
+	if read <= math.MaxInt32 {
+		return nil
+	}
+	if n := proto.Size(m); n > math.MaxInt32 {
+		return status.Errorf(codes.ResourceExhausted, "etcdserver: the answer has %d bytes, at most %d can be sent", n, math.MaxInt32)
+	}
+	return nil
+}
+
+// rangeBytes is what keys and values weigh.
+func rangeBytes(kvs []mvcc.KeyValue) (n int64) {
+	for i := range kvs {
+		n += int64(len(kvs[i].Key) + len(kvs[i].Value))
+	}
+	return n
 }

@@ -29,7 +29,9 @@ func (k *kvService) Range(ctx context.Context, r *pb.RangeRequest) (*pb.RangeRes
 	if err != nil {
 		return nil, toGRPC(err)
 	}
-	return rangeResponse(r, &res, k.server.header(res.Rev)), nil
+	read := rangeBytes(res.KVs)
+	out := rangeResponse(r, &res, k.server.header(res.Rev))
+	return out, checkAnswer(read, out)
 }
 
 // Put implements etcdserverpb.KVServer.

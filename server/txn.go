@@ -30,13 +30,14 @@ func (k *kvService) Txn(ctx context.Context, r *pb.TxnRequest) (*pb.TxnResponse,
 	if err != nil {
 		return nil, toGRPC(err)
 	}
+	read := txnBytes(&res)
 	a := txnAnswer{before: res.Rev}
 	if writes(&res) {
 		a.before--
 	}
 	out := a.txn(r, &res)
 	out.Header = k.server.header(res.Rev)
-	return out, nil
+	return out, checkAnswer(read, out)
 }
 
 // onlyReads reports whether etcd answers r without writing to its log.
@@ -118,6 +119,18 @@ func compareOf(c *pb.Compare) mvcc.Compare {
 func atLeastVersion(c mvcc.Compare, version int64) mvcc.Compare {
 	c.Target, c.Relation, c.Int = mvcc.TargetVersion, mvcc.Greater, version-1
 	return c
+}
+
+// txnBytes is what was read for the answer to a transaction.
+func txnBytes(res *mvcc.TxnResult) (n int64) {
+	for i := range res.Results {
+		r := &res.Results[i]
+		n += rangeBytes(r.Range.KVs) + rangeBytes(r.Prev)
+		if r.Txn != nil {
+			n += txnBytes(r.Txn)
+		}
+	}
+	return n
 }
 
 // writes reports whether the transaction made a revision.
