@@ -18,9 +18,9 @@ import (
 // caller's.
 //
 // It is asked for what reads, writes or changes anything over grpc, the
-// gateway included: not for grpc's health and reflection, nor for pages over
-// HTTP. Of those /debug/watchers names every range that is watched, and by
-// whom: serve it where operators come only.
+// gateway included, and for the page /debug/watchers: see
+// Server.WatchersPage. Not for grpc's health and reflection, nor for other
+// pages over HTTP.
 type Authorizer interface {
 	Authorize(ctx context.Context, a Access) error
 }

@@ -5,13 +5,18 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	"go.etcd.io/etcd/api/v3/v3rpc/rpctypes"
 	clientv3 "go.etcd.io/etcd/client/v3"
+	"google.golang.org/grpc/credentials"
+	"google.golang.org/grpc/metadata"
+	"google.golang.org/grpc/peer"
 
 	"github.com/watchkv/watchkv/server"
 	"github.com/watchkv/watchkv/server/metrics"
@@ -94,4 +99,37 @@ func TestWatchersPage_OfAClient(t *testing.T) {
 	stop()
 	require.Eventually(t, func() bool { return read().Total.Watches == 0 }, 30*time.Second, time.Millisecond)
 	assert.Empty(t, read().Watches)
+}
+
+// C4: with an Authorizer the page is for those it lets be admins.
+func TestWatchersPage_AsksTheAuthorizer(t *testing.T) {
+	gate := &pageGate{}
+	s := serve(t, server.Config{Authorizer: gate})
+	ask := func(token string) *httptest.ResponseRecorder {
+		w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "https://a"+metrics.WatchersPath, nil)
+		r.Header.Set("Authorization", token)
+		s.server.WatchersPage().ServeHTTP(w, r)
+		return w
+	}
+	w := ask("Bearer stranger")
+	assert.Equal(t, 403, w.Code)
+	assert.Equal(t, "etcdserver: permission denied\n", w.Body.String())
+	assert.Equal(t, server.Access{Method: metrics.WatchersPath, Action: server.ActionAdmin}, gate.asked)
+	assert.Equal(t, 200, ask("root").Code)
+	w = httptest.NewRecorder()
+	serve(t, server.Config{}).server.WatchersPage().ServeHTTP(w, httptest.NewRequest("GET", metrics.WatchersPath, nil))
+	assert.Equal(t, 200, w.Code)
+}
+
+// pageGate lets the token root in, over TLS.
+type pageGate struct{ asked server.Access }
+
+func (g *pageGate) Authorize(ctx context.Context, a server.Access) error {
+	g.asked = a
+	md, _ := metadata.FromIncomingContext(ctx)
+	p, _ := peer.FromContext(ctx)
+	if _, secure := p.AuthInfo.(credentials.TLSInfo); secure && slices.Equal(md.Get("token"), []string{"root"}) {
+		return nil
+	}
+	return rpctypes.ErrGRPCPermissionDenied
 }

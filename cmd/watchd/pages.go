@@ -39,6 +39,6 @@ func statsPages(srv *server.Server) *http.ServeMux {
 		mux.Handle(path, page)
 	}
 	mux.Handle("/metrics", srv.Metrics().Page())
-	mux.Handle(metrics.WatchersPath, srv.Metrics().WatchersPage())
+	mux.Handle(metrics.WatchersPath, srv.WatchersPage())
 	return mux
 }

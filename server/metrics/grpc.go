@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"time"
 	"unicode/utf8"
 
@@ -20,6 +22,8 @@ import (
 // calls are counted by the interceptors.
 type calls struct {
 	requests       *prometheus.CounterVec
+	versions       sync.Map // of clients' APIs, that have a series
+	versionsSeen   atomic.Int64
 	sent, received prometheus.Counter
 	duration       *prometheus.HistogramVec
 	slow           prometheus.Counter
@@ -107,8 +111,28 @@ func (m *Metrics) countRequest(ctx context.Context, kind string) error {
 	if !utf8.ValidString(version) {
 		return rpctypes.ErrGRPCInvalidClientAPIVersion
 	}
-	m.calls.requests.WithLabelValues(kind, version).Inc()
+	m.calls.requests.WithLabelValues(kind, m.calls.versionLabel(version)).Inc()
 	return nil
+}
+
+// A client says what version it likes, and each is a series for good: so only
+// so many, and none that is longer than versions are.
+const (
+	versionsMost = 32
+	versionLong  = 16
+	versionOther = "other"
+)
+
+// versionLabel is the version if it is one of the first that were seen.
+func (c *calls) versionLabel(version string) string {
+	if _, known := c.versions.Load(version); known {
+		return version
+	}
+	if len(version) > versionLong || c.versionsSeen.Load() >= versionsMost || c.versionsSeen.Add(1) > versionsMost {
+		return versionOther
+	}
+	c.versions.Store(version, true)
+	return version
 }
 
 func observe(h prometheus.Histogram, began time.Time) { h.Observe(time.Since(began).Seconds()) }

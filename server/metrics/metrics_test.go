@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -353,4 +354,24 @@ func TestStreaming_CountsMessages(t *testing.T) {
 	} {
 		assert.Equal(t, want, value(t, m, line), line)
 	}
+}
+
+// A client cannot make more series than there is room for.
+func TestUnary_VersionsAreBounded(t *testing.T) {
+	m := metrics.New(metrics.Config{})
+	say := func(version string) {
+		ctx := metadata.NewIncomingContext(context.Background(), metadata.Pairs(rpctypes.MetadataClientAPIVersionKey, version))
+		_, err := intercept(m, ctx, pb.KV_Range_FullMethodName, &pb.RangeRequest{}, func(context.Context, any) (any, error) { return nil, nil })
+		require.NoError(t, err)
+	}
+	say("3.7")
+	for i := range 100 {
+		say(strconv.Itoa(i))
+		say(strings.Repeat("x", 1000+i))
+	}
+	say("3.7")
+	assert.Equal(t, "2", value(t, m, `etcd_server_client_requests_total{client_api_version="3.7",type="unary"}`))
+	assert.Equal(t, "169", value(t, m, `etcd_server_client_requests_total{client_api_version="other",type="unary"}`))
+	assert.Equal(t, "1", value(t, m, `etcd_server_client_requests_total{client_api_version="30",type="unary"}`))
+	assert.Empty(t, value(t, m, `etcd_server_client_requests_total{client_api_version="31",type="unary"}`))
 }
