@@ -34,7 +34,7 @@ func (s *Store) HashKV(ctx context.Context, rev int64) (HashResult, error) {
 		}
 	}
 	h := historyHash{compact: res.CompactRev, digest: crc32.New(crc32.MakeTable(crc32.Castagnoli))}
-	h.keep, h.anyAlive = s.survivors(rev, res.CompactRev)
+	h.keep, h.passing, h.anyAlive = s.survivors(rev, res.CompactRev)
 	_, _ = h.digest.Write([]byte("key")) // a hash never fails
 	from := []byte(nil)
 	for more := true; more; {
@@ -53,8 +53,9 @@ func (s *Store) HashKV(ctx context.Context, rev int64) (HashResult, error) {
 
 // survivors lists, ascending, what a compaction at rev would keep, as far as
 // it lies in the part that is compacted already; alive tells whether a
-// compaction at rev would keep anything at all.
-func (s *Store) survivors(rev, compact int64) (keep []KeyRev, alive bool) {
+// compaction at rev would keep anything at all. passing are puts of the compact
+// revision that it deleted again: etcd's compaction takes them, ours does not.
+func (s *Store) survivors(rev, compact int64) (keep, passing []KeyRev, alive bool) {
 	s.walkIndex(Span{}, func(h keyHistory) bool {
 		if v, live := h.liveAt(rev); live {
 			alive = true
@@ -62,10 +63,15 @@ func (s *Store) survivors(rev, compact int64) (keep []KeyRev, alive bool) {
 				keep = append(keep, v.keyRev())
 			}
 		}
+		for i := h.search(compact); i+1 < h.len() && h.at(i).main == compact; i++ {
+			if next := h.at(i + 1); next.main == compact && next.tombstone() {
+				passing = append(passing, h.at(i).keyRev())
+			}
+		}
 		return true
 	})
 	slices.SortFunc(keep, compareKeyRevs)
-	return keep, alive
+	return keep, passing, alive
 }
 
 // historyHash is etcd's hash in the making: CRC-32 (Castagnoli) over the name
@@ -74,6 +80,7 @@ func (s *Store) survivors(rev, compact int64) (keep []KeyRev, alive bool) {
 type historyHash struct {
 	compact  int64
 	keep     []KeyRev // of the compacted part, what counts; ascending
+	passing  []KeyRev // of the compact revision, what does not
 	anyAlive bool
 	digest   interface {
 		Write(b []byte) (int, error)
@@ -91,7 +98,7 @@ func (h *historyHash) add(kr KeyRev, key, value []byte) {
 			return
 		}
 	}
-	if kr.Main == h.compact && kr.Tombstone {
+	if kr.Main == h.compact && (kr.Tombstone || slices.Contains(h.passing, kr)) {
 		return
 	}
 	_, _ = h.digest.Write(key) // a hash never fails

@@ -65,7 +65,7 @@ func (s *Store) verify(ctx context.Context, report *VerifyReport) error {
 		keys: make(map[uint32]verifiedKey),
 		hash: historyHash{compact: report.CompactRev, digest: crc32.New(crc32.MakeTable(crc32.Castagnoli))},
 	}
-	v.hash.keep, v.hash.anyAlive = s.survivors(rev, report.CompactRev)
+	v.hash.keep, v.hash.passing, v.hash.anyAlive = s.survivors(rev, report.CompactRev)
 	_, _ = v.hash.digest.Write([]byte("key")) // a hash never fails
 	for from, more := []byte(nil), true; more; {
 		var err error
