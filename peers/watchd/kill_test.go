@@ -35,7 +35,7 @@ func kills() (times, between int) {
 	return 8, 300
 }
 
-// G5, G7, R1, R2, R3 and G9 over the wire: watchd is killed at once, again and
+// G1, G2, G3, G4, G5, G6, G7, G9, R1, R2 and R3 over the wire: watchd is killed at once, again and
 // again, under writers and watchers that go on when it is back. Everything
 // acknowledged is there, what any watcher saw stays, in the same order, the
 // answers have an order that explains them, and compaction is never undone.

@@ -25,8 +25,8 @@ import (
 var randomSeed = flag.Uint64("seed", 0, "of the random requests; 0 runs a few")
 
 // Random requests, sensible and not, get the same answers from watchd as from a
-// real etcd: the same fields, the same codes and texts of errors, the same
-// revisions, and in the end the same history.
+// real etcd: the same fields, the same codes and texts of errors (E2 among
+// them), the same revisions, and in the end the same history.
 func TestRandomRequests(t *testing.T) {
 	seeds, requests := []uint64{1, 2, 3, 4}, 500
 	if *whole {
