@@ -141,7 +141,7 @@ func (l *Lessor) expireEach(ctx context.Context, due []*record) {
 		go func() {
 			defer running.Done()
 			defer func() { <-slots }()
-			_, err := l.revoke(ctx, le.id)
+			_, err := l.revoke(ctx, le.id, anyKeys)
 			l.countExpired(err)
 			if err != nil {
 				l.again(err, []*record{le})

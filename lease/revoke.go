@@ -1,9 +1,11 @@
 package lease
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/watchkv/watchkv/backend"
@@ -14,10 +16,40 @@ import (
 // it returns: the current one if there were no keys. Errors: ErrNotFound and
 // those of mvcc.Store.Update.
 func (l *Lessor) Revoke(ctx context.Context, id int64) (rev int64, err error) {
+	return l.revokeIf(ctx, id, anyKeys)
+}
+
+func anyKeys([][]byte) error { return nil }
+
+// RevokeOnly is Revoke if the lease has no keys but these, which must ascend.
+// Otherwise nothing happens and the error is a *KeysError. For who must ask
+// somebody about each key, which takes longer than a transaction may: between
+// asking and the transaction keys may have been attached.
+func (l *Lessor) RevokeOnly(ctx context.Context, id int64, keys [][]byte) (rev int64, err error) {
+	return l.revokeIf(ctx, id, func(attached [][]byte) error {
+		for _, key := range attached {
+			if _, ok := slices.BinarySearchFunc(keys, key, bytes.Compare); !ok {
+				return &KeysError{Keys: attached}
+			}
+		}
+		return nil
+	})
+}
+
+// KeysError is the answer of RevokeOnly: the lease has other keys too.
+type KeysError struct {
+	Keys [][]byte // all that were attached, ascending; the caller's
+}
+
+func (e *KeysError) Error() string {
+	return fmt.Sprintf("lease: other keys than those named are attached, %d in all", len(e.Keys))
+}
+
+func (l *Lessor) revokeIf(ctx context.Context, id int64, may func(keys [][]byte) error) (rev int64, err error) {
 	if err := l.open(); err != nil {
 		return 0, err
 	}
-	rev, err = l.revoke(ctx, id)
+	rev, err = l.revoke(ctx, id, may)
 	if err != nil {
 		return 0, fmt.Errorf("revoking lease %d: %w", id, err)
 	}
@@ -33,10 +65,12 @@ func (l *Lessor) open() error {
 	return nil
 }
 
-func (l *Lessor) revoke(ctx context.Context, id int64) (rev int64, err error) {
+func (l *Lessor) revoke(ctx context.Context, id int64, may func(keys [][]byte) error) (rev int64, err error) {
 	var le *record
 	rev, err = l.store.Update(ctx, func(tx *mvcc.WriteTx) (err error) {
-		le, err = l.revokeIn(tx, id)
+		if err = may(tx.LeaseKeys(id)); err == nil {
+			le, err = l.revokeIn(tx, id)
+		}
 		return err
 	})
 	l.revokeEnds(le, err)

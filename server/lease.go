@@ -63,17 +63,39 @@ func (s *leaseService) LeaseGrant(ctx context.Context, r *pb.LeaseGrantRequest) 
 
 // LeaseRevoke implements etcdserverpb.LeaseServer.
 func (s *leaseService) LeaseRevoke(ctx context.Context, r *pb.LeaseRevokeRequest) (*pb.LeaseRevokeResponse, error) {
-	if err := s.authorize(ctx, pb.Lease_LeaseRevoke_FullMethodName, ActionWrite, r.ID); err != nil {
+	if err := s.server.authorizeIdentity(ctx, pb.Lease_LeaseRevoke_FullMethodName); err != nil {
 		return nil, err
 	}
 	if err := s.server.alarms.admit(writingNoPuts); err != nil {
 		return nil, err
 	}
-	rev, err := s.lessor.Revoke(ctx, r.ID)
+	rev, err := s.revoke(ctx, r.ID)
 	if err != nil {
 		return nil, toGRPC(err)
 	}
 	return &pb.LeaseRevokeResponse{Header: s.server.header(rev)}, nil
+}
+
+// revoke ends a lease if every key that it then deletes was asked for: those
+// attached since are asked for too, and it tries again.
+func (s *leaseService) revoke(ctx context.Context, id int64) (rev int64, err error) {
+	if s.server.cfg.Authorizer == nil {
+		return s.lessor.Revoke(ctx, id)
+	}
+	keys := s.server.parts.Store.LeaseKeys(id)
+	for {
+		for _, key := range keys {
+			if err := s.server.authorize(ctx, pb.Lease_LeaseRevoke_FullMethodName, ActionWrite, key, nil); err != nil {
+				return 0, err
+			}
+		}
+		rev, err = s.lessor.RevokeOnly(ctx, id, keys)
+		var others *lease.KeysError
+		if !errors.As(err, &others) {
+			return rev, err
+		}
+		keys = others.Keys
+	}
 }
 
 // LeaseTimeToLive implements etcdserverpb.LeaseServer. An unknown lease is no

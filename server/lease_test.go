@@ -15,6 +15,7 @@ import (
 
 	"github.com/watchkv/watchkv/backend"
 	"github.com/watchkv/watchkv/backend/engines"
+	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/server"
 )
 
@@ -249,3 +250,48 @@ func TestLease_Authorized(t *testing.T) {
 type authorizer func(a server.Access) error
 
 func (f authorizer) Authorize(_ context.Context, a server.Access) error { return f(a) }
+
+// A key that is attached while the Authorizer is asked about the others is
+// asked for as well, or is not deleted.
+func TestLease_RevokeAsksForEveryKeyItDeletes(t *testing.T) {
+	for name, allowed := range map[string]bool{"denied": false, "allowed": true} {
+		t.Run(name, func(t *testing.T) {
+			var s *serving
+			var id int64
+			asked := map[string]int{}
+			s = serve(t, server.Config{Authorizer: authorizer(func(a server.Access) error {
+				if a.Method != pb.Lease_LeaseRevoke_FullMethodName || a.Action != server.ActionWrite {
+					return nil
+				}
+				key := string(a.Key)
+				if asked[key]++; key == "b" && asked[key] == 1 {
+					_, err := s.store.Update(t.Context(), func(tx *mvcc.WriteTx) error {
+						return tx.Put([]byte("a"), []byte("v"), id)
+					})
+					assert.NoError(t, err)
+				}
+				if key == "a" && !allowed {
+					return rpctypes.ErrGRPCPermissionDenied
+				}
+				return nil
+			})})
+			c, ctx := s.client(t), ctxOf(t)
+			granted, err := c.Grant(ctx, 100)
+			require.NoError(t, err)
+			id = int64(granted.ID)
+			_, err = c.Put(ctx, "b", "v", clientv3.WithLease(granted.ID))
+			require.NoError(t, err)
+			_, err = c.Revoke(ctx, granted.ID)
+			left, getErr := c.Get(ctx, "", clientv3.WithPrefix())
+			require.NoError(t, getErr)
+			assert.Equal(t, 1, asked["a"])
+			if allowed {
+				require.NoError(t, err)
+				assert.Empty(t, left.Kvs)
+			} else {
+				require.ErrorIs(t, err, rpctypes.ErrPermissionDenied)
+				assert.Len(t, left.Kvs, 2)
+			}
+		})
+	}
+}
