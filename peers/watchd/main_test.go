@@ -2,9 +2,12 @@ package watchd
 
 import (
 	"context"
+	"encoding/json"
 	"flag"
+	"net/http"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -55,7 +58,19 @@ func serveWatchd(t *testing.T, engine string, args ...string) *process.Server {
 func serveEtcd(t *testing.T, args ...string) *process.Server {
 	server, err := process.StartEtcd(context.Background(), process.Config{Program: bin.etcd, Dir: t.TempDir(), Args: args})
 	require.NoError(t, err)
-	return stopping(t, server)
+	stopping(t, server)
+	// It serves before it has settled on the version of its storage, which it
+	// tells in several places.
+	require.Eventually(t, func() bool {
+		res, err := http.Get("http://" + server.Endpoint() + "/version")
+		if err != nil {
+			return false
+		}
+		defer res.Body.Close()
+		var is struct{ Etcdcluster, Storage string }
+		return json.NewDecoder(res.Body).Decode(&is) == nil && is.Storage == is.Etcdcluster
+	}, time.Minute, 10*time.Millisecond)
+	return server
 }
 
 func stopping(t *testing.T, server *process.Server) *process.Server {
