@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/watchkv/watchkv/backend"
-	"github.com/watchkv/watchkv/mvcc"
 	"github.com/watchkv/watchkv/server/etcdfile"
 )
 
@@ -34,26 +33,18 @@ etcdctl snapshot save FILE, as of an etcd.`,
 }
 
 func snapshotSave(ctx context.Context, path, dir, engineName string, out io.Writer) (err error) {
-	at, err := findPlace(dir, engineName)
+	at, err := findData(dir, engineName)
 	if err != nil {
 		return err
-	}
-	if at.fresh {
-		return failed("--data-dir %q: holds no data", dir)
 	}
 	if exists(path) {
 		return failed("%q: is there already; a snapshot is never written over a file", path)
 	}
-	engine, err := at.openReadOnly("data-dir")
+	store, done, err := at.readStore()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
-	store, err := mvcc.Open(engine, mvcc.Config{ReadOnly: true})
-	if err != nil {
-		return failed("--data-dir %q: %v", dir, err)
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	built, err := etcdfile.Build(ctx, store, etcdfile.BuildConfig{
 		Dir: filepath.Dir(path), Identity: etcdfile.Identity{MemberID: 1, Name: "default", Index: uint64(store.Rev())},
 	})

@@ -29,23 +29,15 @@ Exit 1 if anything is damaged: the line names the engine, the place and the key.
 }
 
 func verify(ctx context.Context, dir, engineName string, out io.Writer) (err error) {
-	at, err := findPlace(dir, engineName)
+	at, err := findData(dir, engineName)
 	if err != nil {
 		return err
 	}
-	if at.fresh {
-		return failed("--data-dir %q: holds no data", dir)
-	}
-	engine, err := at.openReadOnly("data-dir")
+	store, done, err := at.readStore()
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, engine.Close()) }()
-	store, err := mvcc.Open(engine, mvcc.Config{ReadOnly: true})
-	if err != nil {
-		return failed("--data-dir %q: %v", dir, err)
-	}
-	defer func() { err = errors.Join(err, store.Close()) }()
+	defer func() { err = errors.Join(err, done()) }()
 	report, err := store.Verify(ctx)
 	if err != nil {
 		return failed("--data-dir %q: %v (%d records were whole before)", dir, err, report.Records)
